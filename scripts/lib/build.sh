@@ -1,0 +1,32 @@
+# Shared by the scripts that build: sourced, from the root of the checkout.
+
+say() { printf '\n== %s\n' "$*"; }
+
+# configure DIR OPTION...: a meson build directory with exactly these options; made anew when they
+# change. Quiet unless it fails.
+configure() {
+  local dir=$1 wanted log status=0
+  shift
+  wanted="CXX=${CXX:-} $*"
+  if [[ -f $dir/build.ninja && -f $dir/.options && $(<"$dir/.options") == "$wanted" ]]; then
+    return 0
+  fi
+  rm -rf "$dir"
+  mkdir -p "$dir"
+  log=$(mktemp)
+  meson setup "$dir" "$@" >"$log" 2>&1 || status=$?
+  if ((status != 0)); then
+    cat "$log"
+  else
+    printf '%s\n' "$wanted" >"$dir/.options"
+  fi
+  rm -f "$log"
+  return "$status"
+}
+
+# compile DIR [TARGET...]: shows nothing but warnings and errors.
+compile() {
+  local dir=$1
+  shift
+  ninja --quiet -j "$(nproc)" -C "$dir" "$@"
+}
