@@ -1,0 +1,34 @@
+// The way in: from a TOML file to a validated Config, with every fault found in one run.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lb/config/fault.h"
+#include "lb/config/model.h"
+
+namespace lb::config {
+
+// A file above this is refused unread: no configuration is that large, but a log file given by
+// mistake is.
+inline constexpr size_t kMaxFileBytes = 64 * 1024 * 1024;
+
+struct LoadResult {
+  std::optional<Config> config;  // absent exactly when a fault is an error
+  std::vector<Fault> faults;     // sorted by position, located
+  std::vector<Source> sources;   // for locate() on later findings, such as those of attach()
+};
+
+// Never throws; a file that cannot be read is a fault like any other.
+LoadResult load_file(const std::string& path);
+
+// `name` stands for the file's name in the faults.
+LoadResult load_text(std::string_view text, std::string_view name);
+
+// Every key that the reader knows, as "gateways[].listeners[].port", sorted. For documents that
+// must name them all.
+std::vector<std::string> known_keys();
+
+}  // namespace lb::config

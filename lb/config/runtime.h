@@ -1,0 +1,36 @@
+// What the file says about the process itself.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace lb::config {
+
+enum class EngineChoice { kAuto, kIOUring, kEpoll };
+enum class SpliceMode { kAuto, kOff, kAlways };
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+enum class LogFormat { kLogfmt, kJSON };
+
+struct Runtime {
+  uint32_t workers = 0;  // 0 = one per usable CPU
+  EngineChoice engine = EngineChoice::kAuto;
+  uint64_t max_connections = 0;  // of the whole process; 0 = from the open-file limit
+  SpliceMode splice = SpliceMode::kAuto;
+  int64_t shutdown_timeout_ms = 30'000;  // a drain ends here at the latest
+  int64_t announce_grace_ms = 0;         // still accepting, no longer ready, before a drain begins
+  int64_t drain_spread_ms = 0;           // over which a drain closes what is left
+};
+
+struct AccessLog {
+  std::string path = "stderr";  // "stderr", "off", or a file
+  LogFormat format = LogFormat::kLogfmt;
+
+  bool enabled() const { return path != "off"; }
+};
+
+struct Log {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kLogfmt;
+};
+
+}  // namespace lb::config
