@@ -1,0 +1,26 @@
+// Chooses and makes engines. Which one a kernel allows is found out by trying: containers, sysctls
+// and old kernels deny io_uring in different ways (EPERM, ENOSYS, EINVAL, ENOMEM).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lb/event/engine.h"
+
+namespace lb::event {
+
+enum class EngineKind { kEpoll, kUring };
+
+// Made in the thread that will run it. Fails with a reason that an operator understands.
+absl::StatusOr<std::unique_ptr<Engine>> make_engine(EngineKind kind, const EngineOptions& options);
+
+// Whether this kernel runs the io_uring engine correctly: makes a ring as the engine does and sends
+// bytes through it. The error says what was denied.
+absl::Status test_uring();
+
+// What the io_uring engine uses here, for `sluice version` and the log: "6.18 defer_taskrun ...".
+std::string uring_features();
+
+}  // namespace lb::event

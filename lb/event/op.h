@@ -1,0 +1,87 @@
+// Operations: what an owner embeds, one for each thing it can have under way in an engine. An
+// operation's address is its name in the kernel, so it must not move or die while in flight.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "lb/event/buffer_pool.h"
+#include "lb/net/address.h"
+#include "lb/util/assert.h"
+#include "lb/util/intrusive_list.h"
+
+namespace lb::event {
+
+// How an operation ended: `result` is >= 0 or -errno. `more` is true for all but the last
+// completion of an operation that completes many times (accept).
+struct Completion {
+  int32_t result = 0;
+  bool more = false;
+};
+
+struct OpQueueTag {};
+
+class Op : public util::ListNode<OpQueueTag> {
+ public:
+  Op() = default;
+
+  // Completions go to `(owner->*Method)(Completion)`. Bound once, before the first submit.
+  template <auto Method, typename Owner>
+  void bind(Owner* owner) {
+    owner_ = owner;
+    handler_ = [](void* self, Completion completion) {
+      (static_cast<Owner*>(self)->*Method)(completion);
+    };
+  }
+
+  // From the submit until the final completion starts.
+  bool in_flight() const { return in_flight_; }
+
+ private:
+  friend class Engine;
+
+  void* owner_ = nullptr;
+  void (*handler_)(void*, Completion) = nullptr;
+
+ public:
+  // What follows belongs to the engine while the operation is in flight.
+  enum class Kind : uint8_t { kNone, kAccept, kConnect, kRecv, kSend, kPoll };
+  // Where the operation waits: with the kernel, or in one of the engine's own queues.
+  enum class Place : uint8_t { kKernel, kQueue, kStarved };
+
+  int fd = -1;
+  int32_t stored_result = 0;
+  uint32_t events = 0;  // of a poll
+  Kind kind = Kind::kNone;
+  Place place = Place::kKernel;
+  bool cancelled = false;
+
+ private:
+  bool in_flight_ = false;
+};
+
+// Accepts one connection, or many until cancelled; each completion's result is a new descriptor.
+struct AcceptOp : Op {
+  bool many = false;
+};
+
+struct ConnectOp : Op {
+  const net::Address* address = nullptr;  // must outlive the operation
+};
+
+// Its completion's result is the size of what came, 0 for FIN; `lease` then holds the bytes, and
+// belongs to the owner.
+struct RecvOp : Op {
+  BufferLease lease;
+  uint32_t max_bytes = 0;
+};
+
+// Completes when all bytes are with the kernel, or with an error. The bytes stay the owner's and
+// must stay in place until then.
+struct SendOp : Op {
+  const std::byte* data = nullptr;
+  uint32_t size_bytes = 0;
+  uint32_t sent_bytes = 0;
+};
+
+}  // namespace lb::event
