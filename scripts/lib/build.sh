@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Shared by the scripts that build: sourced, from the root of the checkout.
 
 say() { printf '\n== %s\n' "$*"; }
