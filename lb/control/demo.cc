@@ -7,12 +7,21 @@
 namespace lb::control {
 namespace {
 
-constexpr std::string_view kGatewayAndRoute = R"toml([[gateways]]
+// Without the endpoints, which stand at its end.
+constexpr std::string_view kGuideExample = R"toml([[gateways]]
 name = "simple-fsm-gateway"
-listeners = [
-  { name = "foo", port = 8000, protocol = "TCP", allowedRoutes = { namespaces = { from = "Same" } } },
-  { name = "bar", port = 8001, protocol = "TCP", allowedRoutes = { namespaces = { from = "Same" } } },
-]
+
+[[gateways.listeners]]
+name = "foo"
+port = 8000
+protocol = "TCP"
+allowedRoutes = { namespaces = { from = "Same" } }
+
+[[gateways.listeners]]
+name = "bar"
+port = 8001
+protocol = "TCP"
+allowedRoutes = { namespaces = { from = "Same" } }
 
 [[tcpRoutes]]
 name = "tcp-route"
@@ -31,7 +40,7 @@ endpoints = [
 }  // namespace
 
 std::string demo_config(std::span<const uint16_t> backend_ports) {
-  std::string config(kGatewayAndRoute);
+  std::string config(kGuideExample);
   for (const uint16_t port : backend_ports) {
     config += fmt::format("  {{ address = \"127.0.0.1\", port = {} }},\n", port);
   }

@@ -25,8 +25,8 @@ TEST_CASE("the demo's configuration is the guide's example") {
   CHECK(count_of(config, "[[gateways]]") == 1);
   CHECK(count_of(config, "[[tcpRoutes]]") == 1);
   CHECK(count_of(config, "[[services]]") == 1);
-  CHECK(count_of(config, "name = \"foo\", port = 8000") == 1);
-  CHECK(count_of(config, "name = \"bar\", port = 8001") == 1);
+  CHECK(count_of(config, "name = \"foo\"\nport = 8000\n") == 1);
+  CHECK(count_of(config, "name = \"bar\"\nport = 8001\n") == 1);
   CHECK(count_of(config, "address = \"127.0.0.1\"") == ports.size());
   CHECK(count_of(config, "port = 40001") == 1);
   CHECK(count_of(config, "port = 40002") == 1);
