@@ -1,0 +1,49 @@
+// What a child process writes, line by line, as a test wants to wait for it. Any thread.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "lb/net/fd.h"
+
+namespace lb::test {
+
+class LineLog {
+ public:
+  // Reads `fd`, the read end of a pipe, in a thread of its own until all writers have gone.
+  explicit LineLog(net::UniqueFd fd);
+  ~LineLog();
+
+  std::vector<std::string> lines() const;
+  std::string text() const;
+
+  // The first line that `matches`, waiting for it; nothing at the deadline (scaled) or, earlier,
+  // when the writers have gone without it.
+  std::optional<std::string> wait_for(const std::function<bool(const std::string&)>& matches,
+                                      std::chrono::milliseconds timeout) const;
+  std::optional<std::string> wait_for_line(std::string_view part,
+                                           std::chrono::milliseconds timeout) const;
+  // How many lines contain `part`.
+  int count(std::string_view part) const;
+  // Waits until every writer has gone: the log is complete.
+  void wait_closed() const;
+
+ private:
+  void read_loop();
+
+  net::UniqueFd fd_;
+  mutable std::mutex mutex_;  // guards lines_ and closed_
+  mutable std::condition_variable changed_;
+  std::vector<std::string> lines_;
+  bool closed_ = false;
+  std::thread reader_;
+};
+
+}  // namespace lb::test

@@ -1,0 +1,10 @@
+// A kernel that refuses io_uring, as containers and hardened hosts do.
+#pragma once
+
+namespace lb::test {
+
+// For SpawnOptions::before_exec: from here on io_uring_setup(2) fails with `error`. Ends the
+// process with code 126 when filters are not to be had.
+void deny_io_uring(int error);
+
+}  // namespace lb::test
