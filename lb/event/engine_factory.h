@@ -20,7 +20,7 @@ absl::StatusOr<std::unique_ptr<Engine>> make_engine(EngineKind kind, const Engin
 // bytes through it. The error says what was denied.
 absl::Status test_uring();
 
-// What the io_uring engine uses here, for `sluice version` and the log: "6.18 defer_taskrun ...".
-std::string uring_features();
+// The running kernel, as uname(2) has it: half of every answer about io_uring.
+std::string kernel_release();
 
 }  // namespace lb::event

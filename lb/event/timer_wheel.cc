@@ -8,7 +8,9 @@ namespace lb::event {
 void TimerWheel::start(Timer& timer, util::MonoTimeMs deadline_ms) {
   if (timer.is_running()) stop(timer);
   timer.deadline_ms_ = deadline_ms;
-  insert(timer);
+  // What is due already waits for the next tick: a handler that starts such a timer must not keep
+  // advance() busy forever.
+  insert(timer, now_ms_ + 1);
 }
 
 void TimerWheel::stop(Timer& timer) {
@@ -19,14 +21,12 @@ void TimerWheel::stop(Timer& timer) {
   }
 }
 
-void TimerWheel::insert(Timer& timer) {
-  // What is due already waits for the next tick: a handler that starts such a timer must not keep
-  // advance() busy forever.
+void TimerWheel::insert(Timer& timer, util::MonoTimeMs earliest_ms) {
   constexpr util::MonoTimeMs kSpanMs = util::MonoTimeMs{1} << (kBits * kLevels);
-  const util::MonoTimeMs at_ms =
-      std::clamp(timer.deadline_ms_, now_ms_ + 1, now_ms_ + kSpanMs - 1);
-  const auto distance = static_cast<uint64_t>(at_ms - now_ms_);
-  const int level = (std::bit_width(distance) - 1) / kBits;
+  const util::MonoTimeMs at_ms = std::clamp(timer.deadline_ms_, earliest_ms, now_ms_ + kSpanMs - 1);
+  // The lowest level that reaches so far: a slot's whole content is due within one turn of it.
+  const auto distance = static_cast<uint64_t>(at_ms - now_ms_) | 1;
+  const int level = (static_cast<int>(std::bit_width(distance)) - 1) / kBits;
   const uint64_t slot = slot_of(at_ms, level);
   timer.level_ = static_cast<uint8_t>(level);
   timer.slot_ = static_cast<uint8_t>(slot);
@@ -68,10 +68,8 @@ void TimerWheel::cascade(int level) {
   List sorted_again;
   sorted_again.splice_back(slots_[static_cast<size_t>(level)][slot]);
   occupied_[static_cast<size_t>(level)] &= ~(uint64_t{1} << slot);
-  // One tick back, so that what is due exactly now lands in the slot that fires now.
-  --now_ms_;
-  while (Timer* timer = sorted_again.pop_front()) insert(*timer);
-  ++now_ms_;
+  // What is due exactly now lands in the slot that fires now.
+  while (Timer* timer = sorted_again.pop_front()) insert(*timer, now_ms_);
 }
 
 void TimerWheel::fire_current_slot() {

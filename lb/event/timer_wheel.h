@@ -58,7 +58,8 @@ class TimerWheel {
 
   using List = util::IntrusiveList<Timer, TimerTag>;
 
-  void insert(Timer& timer);
+  // Sorts a timer in, to fire at its deadline but not before `earliest_ms`.
+  void insert(Timer& timer, util::MonoTimeMs earliest_ms);
   void cascade(int level);
   void fire_current_slot();
   static uint64_t slot_of(util::MonoTimeMs time_ms, int level) {

@@ -68,8 +68,8 @@ absl::StatusOr<Address> Address::from_unix_path(std::string_view path) {
   if (is_abstract) un.sun_path[0] = '\0';
   Address address;
   std::memcpy(address.storage_.bytes, &un, sizeof(un));
-  address.size_bytes_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() +
-                                               (is_abstract ? 0 : 1));
+  address.size_bytes_ =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
   return address;
 }
 

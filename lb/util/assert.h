@@ -14,6 +14,6 @@ namespace lb::util {
 
 }  // namespace lb::util
 
-#define LB_ASSERT(condition) \
+#define LB_ASSERT(condition)          \
   ((condition) ? static_cast<void>(0) \
                : ::lb::util::assertion_failed(#condition, __FILE__, __LINE__))

@@ -26,13 +26,15 @@ class Random {
 
   // Uniform in [0, bound); bound > 0.
   uint64_t below(uint64_t bound) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+    return static_cast<uint64_t>((static_cast<Uint128>(next()) * bound) >> 64);
   }
 
   // True once in `n` times.
   bool one_in(uint64_t n) { return below(n) == 0; }
 
  private:
+  __extension__ using Uint128 = unsigned __int128;
+
   static uint64_t rotate(uint64_t value, int bits) {
     return (value << bits) | (value >> (64 - bits));
   }

@@ -1,0 +1,374 @@
+#include "lb/event/uring_engine.h"
+
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/status/status.h"
+#include "fmt/format.h"
+#include "lb/util/assert.h"
+
+namespace lb::event {
+namespace {
+
+// user_data is an operation's address, or one of these, which no address can be.
+constexpr uint64_t kIgnored = 0;
+constexpr uint64_t kMailbox = 1;
+
+constexpr uint16_t kBufferGroup = 0;
+
+// An operation's own name in the kernel.
+uint64_t name_of(Op& op) { return reinterpret_cast<uint64_t>(&op); }
+
+const char* explain(int error) {
+  switch (error) {
+    case EPERM:
+    case EACCES:
+      return "denied by a seccomp filter or by the sysctl kernel.io_uring_disabled";
+    case ENOSYS:
+      return "this kernel, or a seccomp filter, has no io_uring";
+    case EINVAL:
+      return "this kernel is older than Linux 6.1";
+    case ENOMEM:
+      return "not enough memory that may be locked, see ulimit -l";
+    default:
+      return "unexpected";
+  }
+}
+
+absl::Status denied(const char* what, int error) {
+  return absl::UnavailableError(
+      fmt::format("{}: {} ({})", what, std::strerror(error), explain(error)));
+}
+
+}  // namespace
+
+UringEngine::UringEngine(const EngineOptions& options) : Engine(options, util::mono_now_ms()) {}
+
+absl::StatusOr<std::unique_ptr<Engine>> UringEngine::create(const EngineOptions& options) {
+  std::unique_ptr<UringEngine> engine(new UringEngine(options));
+  if (absl::Status status = engine->set_up(); !status.ok()) return status;
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+absl::Status UringEngine::set_up() {
+  io_uring_params params = {};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  params.cq_entries = options_.completion_entries;
+  const int error = io_uring_queue_init_params(options_.submission_entries, &ring_, &params);
+  if (error < 0) return denied("io_uring_setup", -error);
+  ring_is_open_ = true;
+  if ((params.features & IORING_FEAT_NODROP) == 0) return denied("io_uring_setup", EINVAL);
+  // Without a registered descriptor every turn pays for looking the ring up.
+  if (const int registered = io_uring_register_ring_fd(&ring_); registered < 0) {
+    return denied("io_uring_register(ring)", -registered);
+  }
+  return set_up_buffer_ring();
+}
+
+absl::Status UringEngine::set_up_buffer_ring() {
+  buffer_ring_entries_ =
+      std::bit_floor(std::min(options_.buffer_ring_entries, buffers_.max_buffers()));
+  void* memory = mmap(nullptr, buffer_ring_entries_ * sizeof(io_uring_buf), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return denied("mmap", errno);
+  buffer_ring_ = static_cast<io_uring_buf_ring*>(memory);
+  io_uring_buf_reg registration = {};
+  registration.ring_addr = reinterpret_cast<uint64_t>(memory);
+  registration.ring_entries = buffer_ring_entries_;
+  registration.bgid = kBufferGroup;
+  const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
+  if (error < 0) return denied("io_uring_register(buffer ring)", -error);
+  io_uring_buf_ring_init(buffer_ring_);
+  ring_buffers_.resize(buffer_ring_entries_);
+  empty_buffer_ids_.reserve(buffer_ring_entries_);
+  for (uint32_t id = buffer_ring_entries_; id-- > 0;) {
+    empty_buffer_ids_.push_back(static_cast<uint16_t>(id));
+  }
+  return absl::OkStatus();
+}
+
+UringEngine::~UringEngine() {
+  LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty());
+  if (ring_is_open_) io_uring_queue_exit(&ring_);
+  if (buffer_ring_ != nullptr) {
+    munmap(buffer_ring_, buffer_ring_entries_ * sizeof(io_uring_buf));
+  }
+}
+
+void UringEngine::accept(AcceptOp& op, int listen_fd, bool many) {
+  begin(op, Op::Kind::kAccept, listen_fd);
+  op.many = many;
+  arm(op);
+}
+
+void UringEngine::connect(ConnectOp& op, int fd, const net::Address& address) {
+  begin(op, Op::Kind::kConnect, fd);
+  op.address = &address;
+  arm(op);
+}
+
+void UringEngine::recv(RecvOp& op, int fd, uint32_t max_bytes) {
+  begin(op, Op::Kind::kRecv, fd);
+  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  if (starved_.empty()) return arm(op);
+  op.place = Op::Place::kStarved;
+  starved_.push_back(op);
+}
+
+void UringEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
+  begin(op, Op::Kind::kSend, fd);
+  op.data = bytes.data();
+  op.size_bytes = static_cast<uint32_t>(bytes.size());
+  op.sent_bytes = 0;
+  arm(op);
+}
+
+void UringEngine::poll(Op& op, int fd, uint32_t events) {
+  begin(op, Op::Kind::kPoll, fd);
+  op.events = events;
+  arm(op);
+}
+
+void UringEngine::cancel(Op& op) {
+  if (!op.in_flight() || op.cancelled) return;
+  op.cancelled = true;
+  if (op.place != Op::Place::kKernel) {
+    op.unlink();
+    op.place = Op::Place::kQueue;
+    op.stored_result = -ECANCELED;
+    ready_.push_back(op);
+    return;
+  }
+  io_uring_sqe* entry = free_entry();
+  // Without room the operation is cancelled as soon as there is some: see run_held().
+  if (entry == nullptr) {
+    backlog_.push_back(op);
+    return;
+  }
+  io_uring_prep_cancel64(entry, name_of(op), 0);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  entry->user_data = kIgnored;
+}
+
+io_uring_sqe* UringEngine::free_entry() {
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  if (entry != nullptr) return entry;
+  io_uring_submit(&ring_);
+  return io_uring_get_sqe(&ring_);
+}
+
+void UringEngine::arm(Op& op) {
+  io_uring_sqe* entry = free_entry();
+  if (entry == nullptr) {
+    op.place = Op::Place::kQueue;
+    backlog_.push_back(op);
+    return;
+  }
+  op.place = Op::Place::kKernel;
+  fill(entry, op);
+  entry->user_data = name_of(op);
+}
+
+void UringEngine::fill(io_uring_sqe* entry, Op& op) {
+  constexpr int kNewSocket = SOCK_NONBLOCK | SOCK_CLOEXEC;
+  switch (op.kind) {
+    case Op::Kind::kAccept:
+      if (static_cast<AcceptOp&>(op).many) {
+        io_uring_prep_multishot_accept(entry, op.fd, nullptr, nullptr, kNewSocket);
+      } else {
+        io_uring_prep_accept(entry, op.fd, nullptr, nullptr, kNewSocket);
+      }
+      return;
+    case Op::Kind::kConnect: {
+      const net::Address& address = *static_cast<ConnectOp&>(op).address;
+      io_uring_prep_connect(entry, op.fd, address.data(), address.size_bytes());
+      return;
+    }
+    case Op::Kind::kRecv:
+      io_uring_prep_recv(entry, op.fd, nullptr, static_cast<RecvOp&>(op).max_bytes, 0);
+      entry->flags |= IOSQE_BUFFER_SELECT;
+      entry->buf_group = kBufferGroup;
+      return;
+    case Op::Kind::kSend: {
+      const SendOp& send = static_cast<SendOp&>(op);
+      io_uring_prep_send(entry, op.fd, send.data + send.sent_bytes,
+                         send.size_bytes - send.sent_bytes, MSG_NOSIGNAL | MSG_WAITALL);
+      return;
+    }
+    case Op::Kind::kPoll:
+      io_uring_prep_poll_add(entry, op.fd, op.events);
+      return;
+    case Op::Kind::kNone:
+      break;
+  }
+  LB_ASSERT(false);
+}
+
+void UringEngine::arm_mailbox() {
+  if (mailbox_is_armed_) return;
+  io_uring_sqe* entry = free_entry();
+  if (entry == nullptr) return;
+  io_uring_prep_poll_add(entry, mailbox_.wake_fd(), POLLIN);
+  entry->user_data = kMailbox;
+  mailbox_is_armed_ = true;
+}
+
+void UringEngine::run_once(util::MonoTimeMs deadline_ms) {
+  arm_mailbox();
+  top_up_buffers();
+  enter(deadline_ms);
+  now_ms_ = util::mono_now_ms();
+  ++counters_.turns;
+  if (io_uring_cq_has_overflow(&ring_)) ++counters_.completion_overflows;
+  timers_.advance(now_ms_);
+  reap();
+  run_held();
+}
+
+void UringEngine::enter(util::MonoTimeMs deadline_ms) {
+  const util::MonoTimeMs until_ms = wakeup_ms(deadline_ms);
+  const bool has_work = !ready_.empty() || !backlog_.empty();
+  const util::MonoTimeMs wait_ms = has_work ? 0 : until_ms - util::mono_now_ms();
+  // Deferred task work, and with it every completion, runs inside the call only: there is one each
+  // turn, whatever it returns (-ETIME, -EINTR, or -EBUSY when completions must be reaped first).
+  if (until_ms == util::kNever && !has_work) {
+    io_uring_submit_and_wait(&ring_, 1);
+  } else if (wait_ms <= 0) {
+    io_uring_submit_and_get_events(&ring_);
+  } else {
+    __kernel_timespec timeout = {wait_ms / 1000, (wait_ms % 1000) * 1'000'000};
+    io_uring_cqe* first = nullptr;
+    io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
+  }
+}
+
+void UringEngine::reap() {
+  std::array<io_uring_cqe*, 256> entries;
+  std::array<Event, 256> events;
+  // Only what is here now: what handlers bring about is for the next turn.
+  uint32_t left = io_uring_cq_ready(&ring_);
+  while (left > 0) {
+    const uint32_t count = io_uring_peek_batch_cqe(
+        &ring_, entries.data(), std::min(left, static_cast<uint32_t>(entries.size())));
+    if (count == 0) return;
+    for (uint32_t i = 0; i < count; ++i) {
+      events[i] = {entries[i]->user_data, entries[i]->res, entries[i]->flags};
+    }
+    // Given back before the handlers run, since they may submit and so make new completions.
+    io_uring_cq_advance(&ring_, count);
+    for (uint32_t i = 0; i < count; ++i) handle(events[i]);
+    left -= count;
+  }
+}
+
+void UringEngine::handle(const Event& event) {
+  if (event.user_data == kIgnored) return;
+  if (event.user_data == kMailbox) {
+    mailbox_is_armed_ = false;
+    return mailbox_.run();
+  }
+  Op& op = *reinterpret_cast<Op*>(event.user_data);
+  // It may still wait for room to be cancelled, which has no object any more.
+  if (op.is_linked()) op.unlink();
+  switch (op.kind) {
+    case Op::Kind::kAccept:
+      return end_accept(static_cast<AcceptOp&>(op), event);
+    case Op::Kind::kRecv:
+      return end_recv(static_cast<RecvOp&>(op), event);
+    case Op::Kind::kSend:
+      return end_send(static_cast<SendOp&>(op), event);
+    case Op::Kind::kConnect:
+    case Op::Kind::kPoll:
+      return complete(op, {event.result, false});
+    case Op::Kind::kNone:
+      break;
+  }
+  LB_ASSERT(false);
+}
+
+void UringEngine::end_accept(AcceptOp& op, const Event& event) {
+  // These concern one connection that is gone already, not the listening socket (accept(2)).
+  const bool is_passing = event.result == -ECONNABORTED || event.result == -EPROTO ||
+                          event.result == -EINTR || event.result == -EAGAIN;
+  if (event.result < 0 && !is_passing) return complete(op, {event.result, false});
+  if (event.result >= 0) {
+    if (!op.many) return complete(op, {event.result, false});
+    complete(op, {event.result, true});
+  }
+  // The kernel ends a multishot for reasons of its own (io_uring_prep_multishot_accept(3)).
+  if ((event.flags & IORING_CQE_F_MORE) != 0) return;
+  if (op.cancelled) return complete(op, {-ECANCELED, false});
+  arm(op);
+}
+
+void UringEngine::end_recv(RecvOp& op, const Event& event) {
+  if ((event.flags & IORING_CQE_F_BUFFER) != 0) {
+    const auto id = static_cast<uint16_t>(event.flags >> IORING_CQE_BUFFER_SHIFT);
+    op.lease = std::move(ring_buffers_[id]);
+    empty_buffer_ids_.push_back(id);
+  }
+  if (event.result == -ENOBUFS && !op.cancelled) {
+    ++counters_.buffer_waits;
+    op.place = Op::Place::kStarved;
+    starved_.push_back(op);
+    return;
+  }
+  if (event.result > 0) {
+    op.lease.set_size_bytes(static_cast<uint32_t>(event.result));
+  } else {
+    op.lease.reset();
+  }
+  complete(op, {event.result == -ENOBUFS ? -ECANCELED : event.result, false});
+}
+
+void UringEngine::end_send(SendOp& op, const Event& event) {
+  if (event.result < 0) return complete(op, {event.result, false});
+  op.sent_bytes += static_cast<uint32_t>(event.result);
+  if (op.sent_bytes == op.size_bytes) {
+    return complete(op, {static_cast<int32_t>(op.size_bytes), false});
+  }
+  if (op.cancelled) return complete(op, {-ECANCELED, false});
+  // MSG_WAITALL makes a short send rare, not impossible.
+  arm(op);
+}
+
+void UringEngine::run_held() {
+  OpQueue held;
+  held.splice_back(backlog_);
+  while (Op* op = held.pop_front()) {
+    if (op->cancelled && op->place == Op::Place::kKernel) {
+      op->cancelled = false;
+      cancel(*op);
+    } else {
+      arm(*op);
+    }
+  }
+  while (Op* op = ready_.pop_front()) complete(*op, {op->stored_result, false});
+}
+
+void UringEngine::top_up_buffers() {
+  const int mask = io_uring_buf_ring_mask(buffer_ring_entries_);
+  int added = 0;
+  while (!empty_buffer_ids_.empty()) {
+    BufferLease lease = buffers_.take();
+    if (!lease.is_held()) break;
+    const uint16_t id = empty_buffer_ids_.back();
+    empty_buffer_ids_.pop_back();
+    io_uring_buf_ring_add(buffer_ring_, lease.data(), buffers_.buffer_size_bytes(), id, mask,
+                          added++);
+    ring_buffers_[id] = std::move(lease);
+  }
+  if (added > 0) io_uring_buf_ring_advance(buffer_ring_, added);
+  size_t available = buffer_ring_entries_ - empty_buffer_ids_.size();
+  while (available-- > 0 && !starved_.empty()) arm(*starved_.pop_front());
+}
+
+}  // namespace lb::event

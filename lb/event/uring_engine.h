@@ -1,0 +1,80 @@
+// The engine on io_uring(7): operations go to the kernel in one batch a turn and come back as
+// completions. Receives take their buffers from a ring that the kernel empties and each turn tops
+// up; accepts are multishot. Needs Linux 6.1 (IORING_SETUP_DEFER_TASKRUN).
+#pragma once
+
+#include <liburing.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lb/event/engine.h"
+#include "lb/event/mailbox.h"
+
+namespace lb::event {
+
+class UringEngine final : public Engine {
+ public:
+  // In the thread that will run it (IORING_SETUP_SINGLE_ISSUER). The error names what the kernel
+  // denied.
+  static absl::StatusOr<std::unique_ptr<Engine>> create(const EngineOptions& options);
+  ~UringEngine() override;
+
+  std::string_view name() const override { return "io_uring"; }
+
+  void accept(AcceptOp& op, int listen_fd, bool many) override;
+  void connect(ConnectOp& op, int fd, const net::Address& address) override;
+  void recv(RecvOp& op, int fd, uint32_t max_bytes) override;
+  void send(SendOp& op, int fd, std::span<const std::byte> bytes) override;
+  void poll(Op& op, int fd, uint32_t events) override;
+  void cancel(Op& op) override;
+  void post(Task task) override { mailbox_.post(std::move(task)); }
+  void run_once(util::MonoTimeMs deadline_ms) override;
+
+ private:
+  // What a completion carries out of the shared ring, copied before any handler runs.
+  struct Event {
+    uint64_t user_data;
+    int32_t result;
+    uint32_t flags;
+  };
+
+  explicit UringEngine(const EngineOptions& options);
+  absl::Status set_up();
+  absl::Status set_up_buffer_ring();
+
+  // A free entry of the submission queue, flushing a full one; null when the kernel takes no more
+  // before completions are reaped.
+  io_uring_sqe* free_entry();
+  // Hands the operation to the kernel, or queues it until there is room.
+  void arm(Op& op);
+  static void fill(io_uring_sqe* entry, Op& op);
+  void arm_mailbox();
+
+  void enter(util::MonoTimeMs deadline_ms);
+  void reap();
+  void handle(const Event& event);
+  void end_accept(AcceptOp& op, const Event& event);
+  void end_recv(RecvOp& op, const Event& event);
+  void end_send(SendOp& op, const Event& event);
+  // Operations that the engine holds itself: cancelled ones, and those waiting for room or buffers.
+  void run_held();
+  void top_up_buffers();
+
+  io_uring ring_ = {};
+  bool ring_is_open_ = false;
+  Mailbox mailbox_;
+  bool mailbox_is_armed_ = false;
+
+  io_uring_buf_ring* buffer_ring_ = nullptr;
+  uint32_t buffer_ring_entries_ = 0;
+  std::vector<BufferLease> ring_buffers_;   // by buffer id; empty where the kernel has taken it
+  std::vector<uint16_t> empty_buffer_ids_;  // to be topped up
+
+  OpQueue ready_;    // to be completed with their stored result
+  OpQueue backlog_;  // to be armed when there is room
+  OpQueue starved_;  // receives that wait for a buffer
+};
+
+}  // namespace lb::event
