@@ -27,7 +27,11 @@ configure() {
 
 # compile DIR [TARGET...]: shows nothing but warnings and errors.
 compile() {
-  local dir=$1
+  local dir=$1 log
   shift
+  log=$(mktemp)
+  # When a meson.build changed, meson runs again, and talks.
+  ninja --quiet -C "$dir" build.ninja >"$log" 2>&1 || cat "$log"
+  rm -f "$log"
   ninja --quiet -j "$(nproc)" -C "$dir" "$@"
 }
