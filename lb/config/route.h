@@ -31,6 +31,8 @@ struct BackendRef {
       0;  // the service's port, not the target port; 0 only where the kind is not Service
   uint32_t weight = 1;  // 0..1000000, a share of the sum over the rule; 0 gets nothing
   SourcePosition where;
+
+  bool is_service() const { return group.empty() && kind == "Service"; }
 };
 
 struct TCPRouteRule {

@@ -1,0 +1,44 @@
+// Where the faults of one load are gathered; bounded, so that garbage does not become a report of
+// its own size.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "lb/config/fault.h"
+
+namespace lb::config {
+
+inline constexpr size_t kMaxFaults = 1000;
+
+class FaultList {
+ public:
+  // An error (class A). The `suggestion` may be empty. Beyond kMaxFaults the fault is counted and
+  // dropped.
+  void error(FaultCode code, SourcePosition where, std::string message,
+             std::string_view suggestion = {}) {
+    if (faults_.size() == kMaxFaults) {
+      ++dropped_;
+      return;
+    }
+    Fault fault;
+    fault.code = code;
+    fault.where = where;
+    fault.message = std::move(message);
+    fault.suggestion = suggestion;
+    faults_.push_back(std::move(fault));
+  }
+
+  size_t dropped() const { return dropped_; }
+  size_t total() const { return faults_.size() + dropped_; }
+  std::vector<Fault> take() && { return std::move(faults_); }
+
+ private:
+  std::vector<Fault> faults_;
+  size_t dropped_ = 0;
+};
+
+}  // namespace lb::config

@@ -1,0 +1,14 @@
+// Class A checks of objects among each other: what the API server would refuse at admission because
+// two things collide. What one object alone can get wrong is checked where it is read (schema.h).
+#pragma once
+
+#include "lb/config/fault_list.h"
+#include "lb/config/model.h"
+
+namespace lb::config {
+
+// Linear in the size of the configuration. Objects and fields that already have a fault (an empty
+// name, port 0) are passed over, so that one mistake is reported once.
+void validate(const Config& config, FaultList& faults);
+
+}  // namespace lb::config
