@@ -1,0 +1,256 @@
+// Bounds: connections, descriptors, memory, and what idle connections cost.
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "test/support/balancer.h"
+#include "test/support/catch.h"
+#include "test/support/config_text.h"
+#include "test/support/engines.h"
+#include "test/support/eventually.h"
+#include "test/support/failure.h"
+#include "test/support/process_stats.h"
+#include "test/support/scale.h"
+#include "test/support/tcp_backend.h"
+
+namespace lb::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+enum class Answer { kServed, kRefused, kWaiting };
+
+// What the balancer has said to a client that has sent one byte to an echo.
+Answer answer(Socket& client, milliseconds patience) {
+  bool echoed = false;
+  const Socket::End end = [&] {
+    std::array<std::byte, 1> byte;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+      const ssize_t count = ::recv(client.fd(), byte.data(), byte.size(), 0);
+      if (count > 0) {
+        echoed = true;
+        return Socket::End::kNone;
+      }
+      if (count == 0) return Socket::End::kFIN;
+      if (errno != EAGAIN) return Socket::End::kRST;
+      if (std::chrono::steady_clock::now() >= deadline) return Socket::End::kNone;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }();
+  if (end == Socket::End::kFIN) throw Failure("a FIN instead of service or refusal");
+  if (end == Socket::End::kRST) return Answer::kRefused;
+  return echoed ? Answer::kServed : Answer::kWaiting;
+}
+
+// Clients that have each sent one byte. One whose handshake is refused is left out and counted.
+struct Crowd {
+  Crowd(const net::Address& address, int count) {
+    for (int i = 0; i < count; ++i) {
+      int error = 0;
+      Socket client = Socket::try_connect(address, {}, error);
+      if (error == 0) ::send(client.fd(), "x", 1, MSG_NOSIGNAL);
+      if (error == 0) clients.push_back(std::move(client));
+      if (error != 0) ++refused;
+    }
+  }
+
+  // Sorts out who has an answer by now: the refused are counted and gone.
+  void sort_out() {
+    std::vector<Socket> waiting;
+    for (Socket& client : clients) {
+      switch (answer(client, milliseconds(0))) {
+        case Answer::kServed:
+          served.push_back(std::move(client));
+          break;
+        case Answer::kRefused:
+          ++refused;
+          break;
+        case Answer::kWaiting:
+          waiting.push_back(std::move(client));
+          break;
+      }
+    }
+    clients = std::move(waiting);
+  }
+
+  std::vector<Socket> clients;  // without an answer
+  std::vector<Socket> served;
+  int refused = 0;
+};
+
+void limit_open_files(rlim_t count) {
+  const rlimit limit = {count, count};
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+SluiceOptions with_open_files(rlim_t count) {
+  return {.before_exec = [=] { limit_open_files(count); }};
+}
+
+}  // namespace
+
+TEST_CASE("more than maxConnections are refused, and a place is free again when one ends") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  TcpBackend backend(echo);
+  Balancer balancer(engine, {backend.address()}, {.runtime = "maxConnections = 10"});
+  std::vector<Socket> held;
+  for (int i = 0; i < 10; ++i) held.push_back(balancer.connect_echo());
+  for (int i = 0; i < 20; ++i) REQUIRE_NOTHROW(expect_refused(balancer.address()));
+  const auto records = balancer.process().wait_records(20);
+  for (const AccessRecord& record : records) {
+    INFO(record.line());
+    REQUIRE(record.text("close") == "limit_process@accept");
+  }
+  // Every way to end gives the place back.
+  held[0].close();
+  held[1].reset();
+  held[2].finish();
+  CHECK_NOTHROW(held[2].expect_fin());
+  balancer.process().wait_records(23);
+  for (int i = 0; i < 3; ++i) {
+    held.push_back(balancer.connect());
+    CHECK_NOTHROW(expect_echo(held.back(), "a free place"));
+  }
+  CHECK_NOTHROW(expect_refused(balancer.address()));
+  held.clear();
+  balancer.process().stop();
+}
+
+TEST_CASE("with few descriptors: some are served, the rest refused, and the process stays calm") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  TcpBackend backend(echo);
+  Balancer balancer(engine, {backend.address()}, {.process = with_open_files(256)});
+  Crowd crowd(balancer.address(), 1000);
+  CHECK(eventually(
+      [&] {
+        crowd.sort_out();
+        return crowd.clients.empty();
+      },
+      milliseconds(10'000)));
+  INFO(engine << ": " << crowd.served.size() << " served, " << crowd.refused << " refused");
+  CHECK(crowd.served.size() >= 50);
+  CHECK(crowd.refused > 0);
+  for (Socket& client : crowd.served) REQUIRE_NOTHROW(expect_echo(client, "still here"));
+  crowd.served.clear();
+  CHECK_NOTHROW(balancer.process().wait_quiet());
+  CHECK(served(balancer.address()));
+  balancer.process().stop();
+}
+
+TEST_CASE("out of descriptors: accepting pauses without burning CPU or log, and goes on after") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  TcpBackend backend(echo);
+  // A limit that lies about the descriptors: accept itself runs out of them.
+  Balancer balancer(engine, {backend.address()},
+                    {.runtime = "maxConnections = 5000", .process = with_open_files(256)});
+  Crowd crowd(balancer.address(), 1000);
+  const auto has_answer = [&] {
+    const size_t before = crowd.clients.size();
+    crowd.sort_out();
+    return crowd.clients.size() == before;
+  };
+  while (!has_answer()) std::this_thread::sleep_for(milliseconds(200));
+  INFO(engine << ": " << crowd.served.size() << " served, " << crowd.refused << " refused, "
+              << crowd.clients.size() << " waiting");
+  REQUIRE(crowd.served.size() >= 50);
+
+  const auto other_lines = [&] {
+    return balancer.process().log().lines().size() - balancer.process().records().size();
+  };
+  const milliseconds cpu_before = cpu_time(balancer.process().pid());
+  const size_t lines_before = other_lines();
+  std::this_thread::sleep_for(milliseconds(2000));
+  // Five percent, and what a sanitizer adds.
+  CHECK(cpu_time(balancer.process().pid()) - cpu_before <= patience(milliseconds(100)));
+  CHECK(other_lines() - lines_before <= 4);
+  for (Socket& client : crowd.served) REQUIRE_NOTHROW(expect_echo(client, "still here"));
+
+  // Whoever waits is served as soon as others leave; nobody stays half-accepted.
+  while (!crowd.clients.empty()) {
+    const size_t waiting = crowd.clients.size();
+    crowd.served.clear();
+    REQUIRE(eventually(
+        [&] {
+          crowd.sort_out();
+          return crowd.clients.size() < waiting;
+        },
+        milliseconds(5000)));
+  }
+  crowd.served.clear();
+  CHECK_NOTHROW(balancer.process().wait_quiet());
+  CHECK(served(balancer.address()));
+  balancer.process().stop();
+}
+
+TEST_CASE("a client that never reads holds no more than bufferLimit in each direction") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const uint64_t limit_bytes = GENERATE(16 * 1024, 128 * 1024);
+  INFO(engine << ", " << limit_bytes << " bytes");
+  raise_open_file_limit();
+  TcpBackend backend([](Socket& socket) {
+    ByteStream stream(1);
+    socket.send_stream(stream, UINT64_MAX);
+  });
+  Balancer balancer(
+      engine, {backend.address()},
+      {.listener = "connection.bufferLimit = \"" + std::to_string(limit_bytes / 1024) + "Ki\"",
+       .runtime = "workers = 1"});
+  const auto fill = [&](uint64_t count) {
+    std::vector<Socket> clients;
+    for (uint64_t i = 0; i < count; ++i) {
+      clients.push_back(balancer.connect({.receive_buffer_bytes = 16 * 1024}));
+    }
+    // Full once it has stopped growing.
+    uint64_t before = 0;
+    for (uint64_t now = 1; now != before;) {
+      before = now;
+      std::this_thread::sleep_for(milliseconds(300));
+      now = private_dirty_bytes(balancer.process().pid());
+    }
+    return clients;
+  };
+  auto first = fill(20);
+  const uint64_t base_bytes = private_dirty_bytes(balancer.process().pid());
+  const uint64_t count = scaled(200, 20);
+  auto clients = fill(count);
+  const uint64_t full_bytes = private_dirty_bytes(balancer.process().pid());
+  const uint64_t each_bytes = full_bytes > base_bytes ? (full_bytes - base_bytes) / count : 0;
+  INFO(each_bytes << " bytes for each connection");
+  // The connection itself, and pages that buffers do not fill, come on top.
+  if (!kSanitized) CHECK(each_bytes <= 2 * limit_bytes + 8 * 1024);
+  first.clear();
+  clients.clear();
+  balancer.process().stop();
+}
+
+TEST_CASE("1000 idle connections cost under 2 KB each and no CPU") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  raise_open_file_limit();
+  TcpBackend backend(echo);
+  Balancer balancer(engine, {backend.address()});
+  const auto open = [&](uint64_t count) {
+    std::vector<Socket> clients;
+    for (uint64_t i = 0; i < count; ++i) clients.push_back(balancer.connect_echo());
+    return clients;
+  };
+  const auto warm = open(50);
+  const uint64_t base_bytes = private_dirty_bytes(balancer.process().pid());
+  const uint64_t count = scaled(1000, 100);
+  auto clients = open(count);
+  const uint64_t full_bytes = private_dirty_bytes(balancer.process().pid());
+  const uint64_t each_bytes = full_bytes > base_bytes ? (full_bytes - base_bytes) / count : 0;
+  INFO(engine << ": " << each_bytes << " bytes for each connection");
+  std::printf("%s: %llu bytes for each idle connection\n", engine.c_str(),
+              static_cast<unsigned long long>(each_bytes));
+  if (!kSanitized) CHECK(each_bytes < 2048);
+  const milliseconds cpu_before = cpu_time(balancer.process().pid());
+  std::this_thread::sleep_for(milliseconds(2000));
+  CHECK(cpu_time(balancer.process().pid()) - cpu_before <= patience(milliseconds(20)));
+  for (Socket& client : clients) REQUIRE_NOTHROW(expect_echo(client, "x"));
+}
+
+}  // namespace lb::test
