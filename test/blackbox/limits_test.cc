@@ -188,7 +188,7 @@ TEST_CASE("out of descriptors: accepting pauses without burning CPU or log, and 
 
 TEST_CASE("a client that never reads holds no more than bufferLimit in each direction") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const uint64_t limit_bytes = GENERATE(16 * 1024, 128 * 1024);
+  const uint64_t limit_bytes = GENERATE(as<uint64_t>(), 16 * 1024, 128 * 1024);
   INFO(engine << ", " << limit_bytes << " bytes");
   raise_open_file_limit();
   TcpBackend backend([](Socket& socket) {

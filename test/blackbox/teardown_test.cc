@@ -86,7 +86,7 @@ void check_close(const Balancer& balancer, const std::string& word) {
 }  // namespace
 
 TEST_CASE("a direct connection delivers what came before a RST") {
-  const uint64_t size_bytes = GENERATE(100'000, 1 << 20);
+  const uint64_t size_bytes = GENERATE(as<uint64_t>(), 100'000, 1 << 20);
   ResetSender sender;
   TcpBackend backend([&](Socket& socket) { sender.run(socket, size_bytes); });
   Socket client = Socket::connect(backend.address(), {.receive_buffer_bytes = 64 * 1024});
@@ -95,7 +95,7 @@ TEST_CASE("a direct connection delivers what came before a RST") {
 
 TEST_CASE("a backend's RST follows all that was received, to a client that reads slowly") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const uint64_t size_bytes = GENERATE(1000, 100'000, 1 << 20, 64 << 20);
+  const uint64_t size_bytes = GENERATE(as<uint64_t>(), 1000, 100'000, 1 << 20, 64 << 20);
   INFO(engine << ", " << size_bytes << " bytes");
   ResetSender sender;
   TcpBackend backend([&](Socket& socket) { sender.run(socket, size_bytes); });
@@ -109,7 +109,7 @@ TEST_CASE("a backend's RST follows all that was received, to a client that reads
 
 TEST_CASE("a client's RST follows all that was received, to a backend that reads slowly") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const uint64_t size_bytes = GENERATE(1000, 100'000, 1 << 20, 64 << 20);
+  const uint64_t size_bytes = GENERATE(as<uint64_t>(), 1000, 100'000, 1 << 20, 64 << 20);
   INFO(engine << ", " << size_bytes << " bytes");
   ResetSender sender;
   TcpBackend backend([&](Socket& socket) {

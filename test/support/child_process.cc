@@ -40,9 +40,9 @@ struct Image {
       variables.emplace_back(*variable);
     }
     for (const auto& [name, value] : options.environment) {
-      std::erase_if(variables,
-                    [&](const std::string& text) { return text.starts_with(name + "="); });
-      variables.push_back(name + "=" + value);
+      const std::string prefix = name + "=";
+      std::erase_if(variables, [&](const std::string& text) { return text.starts_with(prefix); });
+      variables.push_back(prefix + value);
     }
     for (std::string& variable : variables) envp.push_back(variable.data());
     envp.push_back(nullptr);
