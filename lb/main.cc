@@ -1,3 +1,22 @@
-#include <cstdio>
+// The reading order of the program: signals first, then the command line, then the command.
+#include "lb/control/commands.h"
+#include "lb/control/options.h"
+#include "lb/control/signals.h"
 
-int main() { return std::puts("sluice " SLUICE_VERSION) < 0 ? 1 : 0; }
+int main(int argc, char** argv) {
+  // Before any thread exists, so that all inherit it.
+  lb::control::block_signals();
+  const lb::control::ParsedOptions parsed = lb::control::parse_options(argc, argv);
+  if (!parsed.options) return parsed.exit_status;
+  switch (parsed.options->command) {
+    case lb::control::Command::kRun:
+      return lb::control::run_command(*parsed.options);
+    case lb::control::Command::kCheck:
+      return lb::control::check_command(*parsed.options);
+    case lb::control::Command::kDemo:
+      return lb::control::demo_command(*parsed.options);
+    case lb::control::Command::kVersion:
+      break;
+  }
+  return lb::control::version_command(*parsed.options);
+}

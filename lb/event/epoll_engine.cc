@@ -167,7 +167,8 @@ void EpollEngine::close(int fd, CloseMode mode) {
 }
 
 int EpollEngine::wait(util::MonoTimeMs deadline_ms) {
-  if (!ready_.empty() || !postponed_.empty()) return 0;
+  const bool can_feed = !starved_.empty() && !buffers_.is_exhausted();
+  if (!ready_.empty() || !postponed_.empty() || can_feed) return 0;
   const util::MonoTimeMs until_ms = wakeup_ms(deadline_ms);
   if (until_ms == util::kNever) return -1;
   const util::MonoTimeMs wait_ms = until_ms - util::mono_now_ms();

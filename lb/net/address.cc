@@ -28,6 +28,10 @@ absl::StatusOr<uint32_t> parse_zone(const std::string& zone) {
 absl::StatusOr<Address> Address::parse(std::string_view ip, uint16_t port) {
   Address address;
   const std::string text(ip);
+  // inet_pton(3) would stop reading there and see an address.
+  if (ip.find('\0') != std::string_view::npos) {
+    return absl::InvalidArgumentError("an IP address has no NUL in it");
+  }
   sockaddr_in in = {};
   if (inet_pton(AF_INET, text.c_str(), &in.sin_addr) == 1) {
     in.sin_family = AF_INET;

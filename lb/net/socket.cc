@@ -15,6 +15,10 @@
 namespace lb::net {
 namespace {
 
+// The state of a connection that is no more, as TCP_INFO numbers it (net/tcp_states.h; the header
+// that names it cannot be included beside linux/tcp.h).
+constexpr uint8_t kStateClose = 7;
+
 int set_option(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof(value)) == 0 ? 0 : -errno;
 }
@@ -24,17 +28,29 @@ int open_socket(int family) {
   return fd >= 0 ? fd : -errno;
 }
 
+// Whether somebody listens on a unix socket: bind(2) would create its file, connect(2) only asks.
+int probe_unix_path(const Address& address) {
+  const int opened = open_socket(AF_UNIX);
+  if (opened < 0) return opened;
+  const UniqueFd fd(opened);
+  if (connect(fd.get(), address.data(), address.size_bytes()) == 0) return -EADDRINUSE;
+  switch (errno) {
+    case ECONNREFUSED:
+    case ENOENT:
+      return 0;
+    case EAGAIN:  // its queue is full
+      return -EADDRINUSE;
+    default:
+      return -errno;
+  }
+}
+
 // A socket file that nobody listens on any more is left over from a process that was killed.
 void remove_stale_socket_file(const Address& address) {
   const std::string path = address.host_string();
   struct stat status;
   if (path.empty() || path[0] == '@' || lstat(path.c_str(), &status) != 0) return;
-  if (!S_ISSOCK(status.st_mode)) return;
-  const UniqueFd probe(open_socket(AF_UNIX));
-  if (!probe.is_open()) return;
-  if (connect(probe.get(), address.data(), address.size_bytes()) != 0 && errno == ECONNREFUSED) {
-    unlink(path.c_str());
-  }
+  if (S_ISSOCK(status.st_mode) && probe_unix_path(address) == 0) unlink(path.c_str());
 }
 
 int set_listen_options(int fd, const Address& address, const ListenOptions& options) {
@@ -74,6 +90,7 @@ int listen_stream(const Address& address, const ListenOptions& options, UniqueFd
 }
 
 int probe_listen_address(const Address& address) {
+  if (address.is_unix()) return probe_unix_path(address);
   const int opened = open_socket(address.family());
   if (opened < 0) return opened;
   const UniqueFd fd(opened);
@@ -126,6 +143,12 @@ TcpState tcp_state(int fd) {
 }
 
 int64_t unacked_bytes(int fd) {
+  tcp_info info = {};
+  socklen_t info_size_bytes = sizeof(info);
+  const bool is_gone = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_size_bytes) == 0 &&
+                       info.tcpi_state == kStateClose;
+  // After a reset the counters stay as they were, although nothing will be delivered any more.
+  if (is_gone) return 0;
   int size_bytes = 0;
   if (ioctl(fd, SIOCOUTQ, &size_bytes) != 0) return -errno;
   return size_bytes;

@@ -48,7 +48,8 @@ struct TcpState {
 };
 TcpState tcp_state(int fd);
 
-// Bytes written to the socket that the peer's kernel has not acknowledged yet (tcp(7), SIOCOUTQ).
+// Bytes written to the socket that the peer's kernel has not acknowledged yet (tcp(7), SIOCOUTQ); 0
+// when the connection is gone.
 int64_t unacked_bytes(int fd);
 
 }  // namespace lb::net

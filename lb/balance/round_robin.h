@@ -1,0 +1,23 @@
+// Round robin by weight: exact within a worker.
+#pragma once
+
+#include <vector>
+
+#include "lb/balance/load_balancer.h"
+#include "lb/balance/smooth_weighted.h"
+
+namespace lb::balance {
+
+class RoundRobin final : public LoadBalancer {
+ public:
+  // Workers give different values for `start`, so that they do not all begin with one endpoint.
+  RoundRobin(std::vector<WeightedEndpoint> endpoints, uint64_t start);
+
+  Endpoint* pick(const PickContext& context) override;
+
+ private:
+  std::vector<WeightedEndpoint> endpoints_;
+  SmoothWeighted order_;
+};
+
+}  // namespace lb::balance

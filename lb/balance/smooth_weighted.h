@@ -1,0 +1,45 @@
+// Smooth weighted round robin, the pure core: every run of (sum of weights) picks contains each
+// index exactly as often as its weight says, spread as evenly as can be. One thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace lb::balance {
+
+class SmoothWeighted {
+ public:
+  static constexpr size_t kNone = std::numeric_limits<size_t>::max();
+
+  // Weights of 0 are never picked. `start` picks are skipped, so that workers that share a list
+  // begin at different places.
+  SmoothWeighted(const std::vector<uint32_t>& weights, uint64_t start);
+
+  // The next index among those that `is_eligible(index)` admits, or kNone.
+  template <typename Predicate>
+  size_t pick(Predicate is_eligible) {
+    size_t best = kNone;
+    int64_t total_weight = 0;
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      Entry& entry = entries_[i];
+      if (entry.weight == 0 || !is_eligible(i)) continue;
+      entry.credit += entry.weight;
+      total_weight += entry.weight;
+      if (best == kNone || entry.credit > entries_[best].credit) best = i;
+    }
+    if (best != kNone) entries_[best].credit -= total_weight;
+    return best;
+  }
+
+ private:
+  struct Entry {
+    int64_t weight;
+    int64_t credit = 0;
+  };
+
+  std::vector<Entry> entries_;
+};
+
+}  // namespace lb::balance

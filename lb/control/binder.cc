@@ -1,0 +1,90 @@
+#include "lb/control/binder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "fmt/format.h"
+#include "lb/net/socket.h"
+#include "lb/proxy/listener.h"
+
+namespace lb::control {
+namespace {
+
+struct Wanted {
+  size_t listener;
+  net::Address address;
+};
+
+std::string explain(int error) {
+  switch (-error) {
+    case EADDRINUSE:
+      return "the port is in use by another process";
+    case EACCES:
+      return "no permission; ports below 1024 need CAP_NET_BIND_SERVICE";
+    case EADDRNOTAVAIL:
+      return "this host does not have the address";
+    default:
+      return std::strerror(-error);
+  }
+}
+
+net::Address without_ipv6(const net::Address& address) {
+  const bool is_any6 = address.family() == AF_INET6 && address.is_wildcard();
+  if (!is_any6) return address;
+  const int error = net::probe_listen_address(address);
+  if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL) return address;
+  return *net::Address::parse("0.0.0.0", address.port());
+}
+
+int bind_one(const Wanted& wanted, std::vector<std::vector<proxy::BoundListener>>& by_worker) {
+  net::ListenOptions options;
+  options.backlog = proxy::Listener::kBacklog;
+  std::vector<net::UniqueFd> fds;
+  for (size_t i = 0; i < by_worker.size(); ++i) {
+    net::UniqueFd fd;
+    if (const int error = net::listen_stream(wanted.address, options, &fd); error < 0) {
+      return error;
+    }
+    fds.push_back(std::move(fd));
+  }
+  for (size_t i = 0; i < by_worker.size(); ++i) {
+    by_worker[i].push_back({wanted.listener, std::move(fds[i])});
+  }
+  return 0;
+}
+
+}  // namespace
+
+BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers) {
+  BoundSockets sockets;
+  sockets.by_worker.resize(workers);
+  const auto fail = [&](const Wanted& wanted, int error) {
+    sockets.failures.push_back({wanted.listener, wanted.address.to_string(), explain(error)});
+  };
+  // All are probed before the first is bound: 0.0.0.0 and :: may stand side by side, and then the
+  // one would take the other for somebody else's.
+  std::vector<Wanted> free;
+  for (size_t i = 0; i < snapshot.listeners.size(); ++i) {
+    for (const net::Address& address : snapshot.listeners[i].addresses) {
+      const Wanted wanted = {i, without_ipv6(address)};
+      const int error = net::probe_listen_address(wanted.address);
+      if (error < 0) {
+        fail(wanted, error);
+      } else {
+        free.push_back(wanted);
+      }
+    }
+  }
+  for (const Wanted& wanted : free) {
+    const int error = bind_one(wanted, sockets.by_worker);
+    if (error < 0) {
+      fail(wanted, error);
+    } else {
+      ++sockets.bound_addresses;
+    }
+  }
+  return sockets;
+}
+
+}  // namespace lb::control

@@ -1,0 +1,36 @@
+// The command line: what was asked for, as plain values. Main thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "lb/config/runtime.h"
+
+namespace lb::control {
+
+enum class Command { kRun, kCheck, kDemo, kVersion };
+
+inline constexpr const char* kDefaultConfigPath = "/etc/sluice/sluice.toml";
+
+struct Options {
+  Command command = Command::kRun;
+  std::string config_path = kDefaultConfigPath;
+  // Each overrides [runtime] when it is given.
+  std::optional<config::EngineChoice> engine;
+  std::optional<uint32_t> workers;
+  bool bind = false;    // check: also try the listeners
+  bool strict = false;  // check: warnings fail
+  bool json = false;    // version
+};
+
+// What came of the command line: options, or an exit status when everything has been said already
+// (help: 0, bad usage: 2).
+struct ParsedOptions {
+  std::optional<Options> options;
+  int exit_status = 0;
+};
+
+ParsedOptions parse_options(int argc, char** argv);
+
+}  // namespace lb::control

@@ -1,0 +1,314 @@
+#include "lb/proxy/connection.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "lb/proxy/connection_table.h"
+
+namespace lb::proxy {
+namespace {
+
+// How often a socket is asked whether its peer has taken everything, at most: there is no event for
+// that.
+constexpr uint32_t kMaxFlushIntervalMs = 50;
+
+// How long lingering lasts where neither halfCloseTimeout nor idleTimeout bounds it.
+constexpr int64_t kDefaultLingerMs = 300'000;
+
+CloseReason reason_of_connect_error(int32_t error) {
+  switch (-error) {
+    case ECONNREFUSED:
+      return CloseReason::kConnectRefused;
+    case ETIMEDOUT:
+    case ECANCELED:  // by the connect timeout
+      return CloseReason::kConnectTimeout;
+    default:
+      return CloseReason::kConnectFailed;
+  }
+}
+
+}  // namespace
+
+Connection::Connection(ConnectionTable& table, uint64_t id, int client_fd,
+                       const ListenerSnapshot& listener, size_t service)
+    : table_(table),
+      listener_(listener),
+      id_(id),
+      service_(service),
+      fds_{client_fd, -1},
+      accepted_ms_(table.engine_.now_ms()),
+      last_activity_ms_(accepted_ms_) {
+  for (const Side side : {Side::kDownstream, Side::kUpstream}) flow_from(side).bind(*this, side);
+  connect_.bind<&Connection::on_connected>(this);
+  timer_.bind<&Connection::on_timer>(this);
+}
+
+Connection::~Connection() { LB_ASSERT(state_ == State::kClosing && !has_ops_in_flight()); }
+
+event::Engine& Connection::engine() { return table_.engine_; }
+
+uint32_t Connection::buffer_limit_bytes() const {
+  return static_cast<uint32_t>(std::min<uint64_t>(listener_.policy.buffer_limit_bytes, UINT32_MAX));
+}
+
+const ServiceSnapshot& Connection::service() const {
+  return table_.router_.snapshot().services[service_];
+}
+
+void Connection::start() {
+  if (table_.log_.is_on()) client_ = engine().peer_address(fd(Side::kDownstream));
+  flow_from(Side::kDownstream).start_reading();
+  dial();
+  settle();
+}
+
+void Connection::dial() {
+  const config::ServicePolicy& policy = service().policy;
+  const util::MonoTimeMs now_ms = engine().now_ms();
+  const util::MonoTimeMs total_deadline_ms = accepted_ms_ + policy.retry_total_timeout_ms;
+  balance::Endpoint* endpoint = nullptr;
+  if (tried_.size() < policy.retry_max_attempts && now_ms < total_deadline_ms) {
+    endpoint = table_.router_.pick(service_, tried_);
+  }
+  if (endpoint == nullptr) return close(reason_);
+  const int fd = engine().open_stream_socket(endpoint->address().family());
+  if (fd < 0) return close(CloseReason::kOutOfResources);
+  fds_[index(Side::kUpstream)] = fd;
+  tried_.push_back(endpoint);
+  endpoint->add_active();
+  engine().connect(connect_, fd, endpoint->address());
+  attempt_deadline_ms_ = std::min(now_ms + policy.connect_timeout_ms, total_deadline_ms);
+  wake_by(attempt_deadline_ms_);
+}
+
+void Connection::on_connected(event::Completion completion) {
+  if (state_ != State::kConnecting) {
+    // Closing: the attempt was cancelled, or succeeded too late.
+  } else if (completion.result >= 0) {
+    begin_relaying();
+  } else {
+    reason_ = reason_of_connect_error(completion.result);
+    hang_up_upstream();
+    dial();
+  }
+  settle();
+}
+
+void Connection::hang_up_upstream() {
+  const int fd = std::exchange(fds_[index(Side::kUpstream)], -1);
+  if (fd < 0) return;
+  engine().close(fd,
+                 closes_with_reset(reason_) ? event::CloseMode::kReset : event::CloseMode::kFin);
+  tried_.back()->remove_active();
+}
+
+void Connection::begin_relaying() {
+  state_ = State::kRelaying;
+  place_ = ClosePlace::kData;
+  connect_ms_ = engine().now_ms() - accepted_ms_;
+  note_progress();
+  for (Flow& flow : flows_) flow.open_destination();
+  flow_from(Side::kUpstream).start_reading();
+  wake_by(relay_deadline_ms());
+  if (first_fin_) pass_fin(Side::kDownstream);
+}
+
+void Connection::hold(Flow& flow) { table_.hold(flow); }
+
+void Connection::note_bytes(Side side) {
+  last_activity_ms_ = engine().now_ms();
+  if (side == Side::kUpstream && first_byte_ms_ < 0) {
+    first_byte_ms_ = last_activity_ms_ - accepted_ms_;
+  }
+}
+
+void Connection::note_progress() { last_activity_ms_ = engine().now_ms(); }
+
+void Connection::on_fin(Side side) {
+  // The error of a reset is reported once; whoever asks later sees the end of the stream.
+  if (first_reset_ == side) return on_reset(side);
+  if (!first_fin_) first_fin_ = side;
+  if (state_ == State::kRelaying) pass_fin(side);
+  if (state_ == State::kLingering) on_quiet();
+}
+
+void Connection::pass_fin(Side from) {
+  engine().shutdown_write(fd(other(from)));
+  note_progress();
+  if (flow_from(other(from)).has_ended()) return close(fin_reason());
+  if (listener_.policy.half_close_timeout_ms == 0) return begin_lingering(fin_reason());
+  wake_by(half_close_deadline_ms());
+}
+
+void Connection::on_reset(Side side) {
+  if (state_ == State::kClosing || state_ == State::kFlushing) return;
+  if (!first_reset_) {
+    first_reset_ = side;
+    flush_deadline_ms_ = engine().now_ms() + listener_.policy.half_close_timeout_ms;
+  }
+  if (state_ != State::kRelaying || first_reset_ != side) return close(reset_reason());
+  // Nobody is left to write to. What that side sent before may still be on its way.
+  flow_from(other(side)).abandon();
+  if (flow_from(side).has_ended()) return begin_flushing();
+  wake_by(flush_deadline_ms_);
+}
+
+void Connection::begin_flushing() {
+  state_ = State::kFlushing;
+  for (Flow& flow : flows_) flow.abandon();
+  check_flushed();
+}
+
+void Connection::check_flushed() {
+  const util::MonoTimeMs now_ms = engine().now_ms();
+  // Closing with RST drops what the kernel has not delivered yet, so that comes first.
+  if (now_ms >= flush_deadline_ms_ || engine().unacked_bytes(fd(other(*first_reset_))) <= 0) {
+    return close(reset_reason());
+  }
+  wake_by(std::min<util::MonoTimeMs>(now_ms + flush_interval_ms_, flush_deadline_ms_));
+  flush_interval_ms_ = std::min(flush_interval_ms_ * 2, kMaxFlushIntervalMs);
+}
+
+void Connection::begin_lingering(CloseReason reason) {
+  state_ = State::kLingering;
+  reason_ = reason;
+  int64_t linger_ms = listener_.policy.half_close_timeout_ms;
+  if (linger_ms == 0) linger_ms = listener_.policy.idle_timeout_ms;
+  if (linger_ms == 0) linger_ms = kDefaultLingerMs;
+  flush_deadline_ms_ = engine().now_ms() + linger_ms;
+  wake_by(flush_deadline_ms_);
+  for (Flow& flow : flows_) {
+    if (!flow.has_ended()) flow.stop_reading();
+  }
+  on_quiet();
+}
+
+void Connection::on_quiet() {
+  if (state_ != State::kLingering) return;
+  if (flows_[0].is_quiet() && flows_[1].is_quiet()) close(reason_);
+}
+
+void Connection::kill(CloseReason reason) {
+  close(reason);
+  settle();
+}
+
+void Connection::close(CloseReason reason) {
+  if (state_ == State::kClosing) return;
+  state_ = State::kClosing;
+  reason_ = reason;
+  engine().timers().stop(timer_);
+  engine().cancel(connect_);
+  for (Flow& flow : flows_) flow.abandon();
+}
+
+CloseReason Connection::fin_reason() const {
+  return first_fin_ == Side::kDownstream ? CloseReason::kClientFin : CloseReason::kServerFin;
+}
+
+CloseReason Connection::reset_reason() const {
+  return first_reset_ == Side::kDownstream ? CloseReason::kClientReset : CloseReason::kServerReset;
+}
+
+void Connection::settle() {
+  if (state_ == State::kClosing && !has_ops_in_flight()) table_.release(*this);
+}
+
+bool Connection::has_ops_in_flight() const {
+  return connect_.in_flight() || flows_[0].has_ops_in_flight() || flows_[1].has_ops_in_flight();
+}
+
+void Connection::wake_by(util::MonoTimeMs deadline_ms) {
+  if (deadline_ms == util::kNever) return;
+  if (timer_.is_running() && timer_.deadline_ms() <= deadline_ms) return;
+  engine().timers().start(timer_, deadline_ms);
+}
+
+void Connection::on_timer() {
+  switch (state_) {
+    case State::kConnecting:
+      if (engine().now_ms() >= attempt_deadline_ms_) {
+        engine().cancel(connect_);
+      } else {
+        wake_by(attempt_deadline_ms_);
+      }
+      break;
+    case State::kRelaying:
+      check_idle();
+      break;
+    case State::kLingering:
+      if (engine().now_ms() >= flush_deadline_ms_) {
+        close(reason_);
+      } else {
+        wake_by(flush_deadline_ms_);
+      }
+      break;
+    case State::kFlushing:
+      check_flushed();
+      break;
+    case State::kClosing:
+      break;
+  }
+  settle();
+}
+
+util::MonoTimeMs Connection::half_close_deadline_ms() const {
+  if (!first_fin_) return util::kNever;
+  return last_activity_ms_ + listener_.policy.half_close_timeout_ms;
+}
+
+util::MonoTimeMs Connection::relay_deadline_ms() const {
+  if (first_reset_) return flush_deadline_ms_;
+  const int64_t idle_timeout_ms = listener_.policy.idle_timeout_ms;
+  const util::MonoTimeMs idle_deadline_ms =
+      idle_timeout_ms == 0 ? util::kNever : last_activity_ms_ + idle_timeout_ms;
+  return std::min(idle_deadline_ms, half_close_deadline_ms());
+}
+
+void Connection::check_idle() {
+  const util::MonoTimeMs now_ms = engine().now_ms();
+  if (now_ms < relay_deadline_ms()) return wake_by(relay_deadline_ms());
+  if (first_reset_) return close(reset_reason());
+  // A send that a slow reader keeps busy shows no completion for a long time, but it moves.
+  const bool upload_moved = flows_[0].has_moved();
+  const bool download_moved = flows_[1].has_moved();
+  if (upload_moved || download_moved) {
+    note_progress();
+    return wake_by(relay_deadline_ms());
+  }
+  const bool is_half_closed = now_ms >= half_close_deadline_ms();
+  begin_lingering(is_half_closed ? CloseReason::kHalfCloseTimeout : CloseReason::kIdleTimeout);
+}
+
+AccessRecord Connection::record() const {
+  event::Engine& engine = table_.engine_;
+  const int client_fd = fd(Side::kDownstream);
+  const int server_fd = fd(Side::kUpstream);
+  AccessRecord record;
+  record.id = id_;
+  record.gateway = listener_.gateway;
+  record.listener = listener_.name;
+  record.route = table_.router_.snapshot().routes[*listener_.route].name;
+  record.service = service().name;
+  if (!tried_.empty()) record.endpoint = tried_.back()->label();
+  record.client = client_;
+  record.local = engine.local_address(client_fd);
+  record.rtt_client_us = engine.tcp_state(client_fd).rtt_us;
+  if (server_fd >= 0) {
+    record.upstream_local = engine.local_address(server_fd);
+    record.rtt_server_us = engine.tcp_state(server_fd).rtt_us;
+  }
+  record.bytes_in = flows_[0].relayed_bytes();
+  record.bytes_out = flows_[1].relayed_bytes();
+  record.connect_ms = connect_ms_;
+  record.first_byte_ms = first_byte_ms_;
+  record.duration_ms = engine.now_ms() - accepted_ms_;
+  record.attempts = static_cast<uint32_t>(tried_.size());
+  record.reason = reason_;
+  record.place = place_;
+  record.engine = engine.name();
+  record.relay = "copy";
+  return record;
+}
+
+}  // namespace lb::proxy

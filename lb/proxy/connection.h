@@ -1,0 +1,128 @@
+// One relayed connection: a client, a server, a flow each way, and one timer. Lives in its table's
+// slab and is destroyed at one place, ConnectionTable::release(), when nothing is in flight any
+// more. One thread.
+//
+//   connecting --connected--> relaying --timeout or half-close rule--> lingering --> closing
+//       |                        |---------- RST from one side ------> flushing ---> closing
+//       '------ failed, killed --'---------------------------------------------------> closing
+//
+// Where the rules come from: contract, "What happens to a connection".
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "absl/container/inlined_vector.h"
+#include "lb/event/engine.h"
+#include "lb/proxy/access_log.h"
+#include "lb/proxy/close_reason.h"
+#include "lb/proxy/flow.h"
+#include "lb/proxy/snapshot.h"
+
+namespace lb::proxy {
+
+class ConnectionTable;
+
+struct ConnectionTag {};
+
+class Connection : public util::ListNode<ConnectionTag> {
+ public:
+  // Takes over `client_fd`, an accepted socket of the table's engine. `service` is an index into
+  // the snapshot's services.
+  Connection(ConnectionTable& table, uint64_t id, int client_fd, const ListenerSnapshot& listener,
+             size_t service);
+  ~Connection();
+
+  // Dials at once, since the server may speak first, and reads from the client meanwhile, to see it
+  // go. May destroy this connection.
+  void start();
+
+  // Ends the connection from outside. May destroy it.
+  void kill(CloseReason reason);
+
+  // Of the flows: what they use and what they tell.
+  event::Engine& engine();
+  int fd(Side side) const { return fds_[index(side)]; }
+  uint32_t buffer_limit_bytes() const;
+  void hold(Flow& flow);
+  // Bytes came from `side`.
+  void note_bytes(Side side);
+  // Bytes went on.
+  void note_progress();
+  // The flow from `side` has ended with FIN.
+  void on_fin(Side side);
+  // The peer of `side` has reset the connection, or it broke.
+  void on_reset(Side side);
+  // A flow that reads no more has nothing left to write.
+  void on_quiet();
+  // The last call of every handler: destroys the connection when it is closing and nothing is in
+  // flight.
+  void settle();
+
+ private:
+  friend class ConnectionTable;
+
+  enum class State : uint8_t {
+    kConnecting,
+    kRelaying,
+    kLingering,  // reads no more; FIN both ways once what is held has been written
+    kFlushing,   // one side was reset; the other gets its RST once its kernel has taken everything
+    kClosing,    // everything is cancelled; waits for the last completion
+  };
+
+  static size_t index(Side side) { return static_cast<size_t>(side); }
+  Flow& flow_from(Side side) { return flows_[index(side)]; }
+  const ServiceSnapshot& service() const;
+
+  // Connects to the next endpoint; closes when there is none.
+  void dial();
+  void on_connected(event::Completion completion);
+  void hang_up_upstream();
+  void begin_relaying();
+  void pass_fin(Side from);
+  void begin_lingering(CloseReason reason);
+  void begin_flushing();
+  void close(CloseReason reason);
+  CloseReason fin_reason() const;
+  CloseReason reset_reason() const;
+
+  void on_timer();
+  void check_idle();
+  void check_flushed();
+  // Makes sure that the timer fires by then. It may fire earlier: handlers look at the clock.
+  void wake_by(util::MonoTimeMs deadline_ms);
+  // The earliest of the idle, half-close and reset limits, as they stand.
+  util::MonoTimeMs relay_deadline_ms() const;
+  util::MonoTimeMs half_close_deadline_ms() const;
+
+  bool has_ops_in_flight() const;
+  AccessRecord record() const;
+
+  ConnectionTable& table_;
+  const ListenerSnapshot& listener_;
+  const uint64_t id_;
+  const size_t service_;
+  std::array<int, 2> fds_;     // by side; -1 = not open
+  std::array<Flow, 2> flows_;  // by the side they read from
+  event::ConnectOp connect_;
+  event::Timer timer_;
+  absl::InlinedVector<balance::Endpoint*, 3> tried_;  // the last one is the current one
+
+  util::MonoTimeMs accepted_ms_;
+  util::MonoTimeMs last_activity_ms_;
+  util::MonoTimeMs attempt_deadline_ms_ = 0;
+  util::MonoTimeMs flush_deadline_ms_ = util::kNever;  // of a reset, or of lingering
+  int64_t connect_ms_ = -1;
+  int64_t first_byte_ms_ = -1;
+  uint32_t flush_interval_ms_ = 1;
+  State state_ = State::kConnecting;
+  ClosePlace place_ = ClosePlace::kConnect;
+  // Why it ends: the last connect failure while connecting, final once lingering or closing.
+  CloseReason reason_ = CloseReason::kNoBackend;
+  std::optional<Side> first_fin_;
+  std::optional<Side> first_reset_;
+  net::Address client_;  // known when the access log is on
+};
+
+}  // namespace lb::proxy

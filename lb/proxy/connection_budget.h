@@ -1,0 +1,37 @@
+// How many connections the process may have. Two bounds, of two kinds: the operator's
+// `maxConnections` is a policy, so who comes beyond it is refused; what the open-file limit allows
+// is a state, so accepting waits and the clients with it. Shared by all workers; any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace lb::proxy {
+
+class ConnectionBudget {
+ public:
+  // `refuse_above` 0 = no such bound. `pause_above` keeps a reserve for the accepts that are under
+  // way when it is reached.
+  ConnectionBudget(int64_t refuse_above, int64_t pause_above)
+      : refuse_above_(refuse_above), pause_above_(pause_above) {}
+
+  // Counts a connection in, unless the operator's bound is reached.
+  [[nodiscard]] bool try_take() {
+    const int64_t before = used_.fetch_add(1, std::memory_order_relaxed);
+    if (refuse_above_ == 0 || before < refuse_above_) return true;
+    give_back();
+    return false;
+  }
+  void give_back() { used_.fetch_sub(1, std::memory_order_relaxed); }
+
+  int64_t used() const { return used_.load(std::memory_order_relaxed); }
+  // Connections that may still be accepted before accepting has to wait.
+  int64_t room() const { return pause_above_ - used(); }
+
+ private:
+  const int64_t refuse_above_;
+  const int64_t pause_above_;
+  alignas(64) std::atomic<int64_t> used_{0};
+};
+
+}  // namespace lb::proxy

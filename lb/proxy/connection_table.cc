@@ -1,0 +1,78 @@
+#include "lb/proxy/connection_table.h"
+
+namespace lb::proxy {
+
+ConnectionTable::ConnectionTable(event::Engine& engine, Router& router, ConnectionBudget& budget,
+                                 AccessLog& log, uint64_t first_id)
+    : engine_(engine), router_(router), budget_(budget), log_(log), next_id_(first_id) {
+  watch_timer_.bind<&ConnectionTable::watch_holding>(this);
+}
+
+ConnectionTable::~ConnectionTable() {
+  LB_ASSERT(is_empty());
+  engine_.timers().stop(watch_timer_);
+}
+
+void ConnectionTable::accept(int fd, const ListenerSnapshot& listener) {
+  const Router::Choice choice = router_.choose(listener);
+  if (!choice.service) return refuse(fd, listener, choice.refusal);
+  if (!budget_.try_take()) return refuse(fd, listener, CloseReason::kLimitProcess);
+  Connection* connection = connections_.create(*this, next_id_++, fd, listener, *choice.service);
+  all_.push_back(*connection);
+  connection->start();
+}
+
+void ConnectionTable::refuse(int fd, const ListenerSnapshot& listener, CloseReason reason) {
+  if (log_.is_on()) {
+    AccessRecord record;
+    record.id = next_id_++;
+    record.gateway = listener.gateway;
+    record.listener = listener.name;
+    if (listener.route) record.route = router_.snapshot().routes[*listener.route].name;
+    record.client = engine_.peer_address(fd);
+    record.local = engine_.local_address(fd);
+    record.reason = reason;
+    record.engine = engine_.name();
+    log_.write(record);
+  }
+  engine_.close(fd, event::CloseMode::kReset);
+}
+
+void ConnectionTable::close_all(CloseReason reason) {
+  Connection* connection = all_.front();
+  while (connection != nullptr) {
+    Connection* const next = all_.next(*connection);
+    connection->kill(reason);
+    connection = next;
+  }
+}
+
+void ConnectionTable::hold(Flow& flow) {
+  holding_.push_back(flow);
+  if (!watch_timer_.is_running()) {
+    engine_.timers().start(watch_timer_, engine_.now_ms() + kWatchAfterMs);
+  }
+}
+
+void ConnectionTable::watch_holding() {
+  const util::MonoTimeMs now_ms = engine_.now_ms();
+  for (Flow* flow = holding_.front(); flow != nullptr; flow = holding_.next(*flow)) {
+    if (flow->holding_since_ms() > now_ms - kWatchAfterMs) break;
+    flow->watch_source();
+  }
+  if (!holding_.empty()) engine_.timers().start(watch_timer_, now_ms + kWatchAfterMs);
+}
+
+void ConnectionTable::release(Connection& connection) {
+  if (log_.is_on()) log_.write(connection.record());
+  connection.hang_up_upstream();
+  engine_.close(connection.fd(Side::kDownstream), closes_with_reset(connection.reason_)
+                                                      ? event::CloseMode::kReset
+                                                      : event::CloseMode::kFin);
+  connection.unlink();
+  connections_.destroy(&connection);
+  budget_.give_back();
+  if (is_empty() && on_empty_) on_empty_();
+}
+
+}  // namespace lb::proxy

@@ -1,0 +1,61 @@
+// The connections of one worker: where they are made, found and destroyed. Works on any engine, so
+// that a simulation runs the same code. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "lb/event/engine.h"
+#include "lb/proxy/access_log.h"
+#include "lb/proxy/connection.h"
+#include "lb/proxy/connection_budget.h"
+#include "lb/proxy/router.h"
+#include "lb/util/slab.h"
+
+namespace lb::proxy {
+
+class ConnectionTable {
+ public:
+  // All must outlive the table. `first_id` differs from worker to worker.
+  ConnectionTable(event::Engine& engine, Router& router, ConnectionBudget& budget, AccessLog& log,
+                  uint64_t first_id);
+  ConnectionTable(const ConnectionTable&) = delete;
+  ConnectionTable& operator=(const ConnectionTable&) = delete;
+  // Must be empty.
+  ~ConnectionTable();
+
+  // Takes over a socket that `listener` has accepted: relays or refuses it.
+  void accept(int fd, const ListenerSnapshot& listener);
+
+  // Ends every connection. They are gone when is_empty() says so, some turns later.
+  void close_all(CloseReason reason);
+
+  size_t size() const { return connections_.size(); }
+  bool is_empty() const { return connections_.size() == 0; }
+  // Called whenever the last connection has gone.
+  void set_on_empty(std::function<void()> on_empty) { on_empty_ = std::move(on_empty); }
+
+ private:
+  friend class Connection;
+
+  // How long a flow may hold bytes before its source is watched for a reset.
+  static constexpr util::MonoTimeMs kWatchAfterMs = 250;
+
+  void refuse(int fd, const ListenerSnapshot& listener, CloseReason reason);
+  void hold(Flow& flow);
+  void watch_holding();
+  void release(Connection& connection);
+
+  event::Engine& engine_;
+  Router& router_;
+  ConnectionBudget& budget_;
+  AccessLog& log_;
+  uint64_t next_id_;
+  util::Slab<Connection> connections_;
+  util::IntrusiveList<Connection, ConnectionTag> all_;
+  util::IntrusiveList<Flow, HoldingTag> holding_;  // since longest first
+  event::Timer watch_timer_;
+  std::function<void()> on_empty_;
+};
+
+}  // namespace lb::proxy

@@ -1,0 +1,97 @@
+#include "lb/proxy/listener.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "fmt/format.h"
+#include "lb/net/socket.h"
+
+namespace lb::proxy {
+
+Listener::Listener(event::Engine& engine, ConnectionTable& table, ConnectionBudget& budget,
+                   util::Log& log, const ListenerSnapshot& snapshot, net::UniqueFd fd)
+    : engine_(engine),
+      table_(table),
+      budget_(budget),
+      log_(log),
+      snapshot_(snapshot),
+      fd_(std::move(fd)) {
+  accept_.bind<&Listener::on_accept>(this);
+  timer_.bind<&Listener::on_timer>(this);
+}
+
+Listener::~Listener() { LB_ASSERT(!accept_.in_flight() && !timer_.is_running()); }
+
+void Listener::start() { arm(); }
+
+void Listener::arm() {
+  if (budget_.room() <= 0) {
+    engine_.timers().start(timer_, engine_.now_ms() + kPauseMs);
+    return;
+  }
+  // Many at a time can take in a whole backlog at once, so only while there is room for one.
+  engine_.accept(accept_, fd_.get(), budget_.room() > 2 * kBacklog);
+}
+
+void Listener::on_accept(event::Completion completion) {
+  if (completion.result >= 0) table_.accept(completion.result, snapshot_);
+  if (completion.more) {
+    if (budget_.room() < kBacklog) engine_.cancel(accept_);
+    return;
+  }
+  if (state_ == State::kClosing) return finish();
+  if (completion.result >= 0 || completion.result == -ECANCELED) return arm();
+  on_accept_failed(completion.result);
+}
+
+void Listener::on_accept_failed(int32_t error) {
+  if (pause_limit_.allows(engine_.now_ms())) {
+    log_.warn("accept paused",
+              {{"gateway", snapshot_.gateway},
+               {"listener", snapshot_.name},
+               {"why", std::strerror(-error)},
+               {"more_of_these", fmt::format("{}", pause_limit_.take_suppressed())}});
+  }
+  if (state_ == State::kAccepting) engine_.timers().start(timer_, engine_.now_ms() + kPauseMs);
+}
+
+void Listener::drain(std::function<void()> on_closed) {
+  on_closed_ = std::move(on_closed);
+  const bool was_paused = timer_.is_running();
+  state_ = State::kDraining;
+  net::stop_new_handshakes(fd_.get());
+  engine_.timers().start(timer_, engine_.now_ms() + kDrainMs);
+  if (was_paused) engine_.accept(accept_, fd_.get(), false);
+}
+
+void Listener::close(std::function<void()> on_closed) {
+  on_closed_ = std::move(on_closed);
+  state_ = State::kClosing;
+  engine_.cancel(accept_);
+  // The timer leads to finish() when there is nothing to cancel.
+  engine_.timers().start(timer_, engine_.now_ms());
+}
+
+void Listener::on_timer() {
+  switch (state_) {
+    case State::kAccepting:
+      return arm();
+    case State::kDraining:
+      state_ = State::kClosing;
+      if (accept_.in_flight()) return engine_.cancel(accept_);
+      return finish();
+    case State::kClosing:
+      if (!accept_.in_flight()) finish();
+      return;
+  }
+}
+
+void Listener::finish() {
+  engine_.timers().stop(timer_);
+  engine_.close(fd_.release(), event::CloseMode::kFin);
+  // Last, since it may destroy this listener.
+  std::exchange(on_closed_, nullptr)();
+}
+
+}  // namespace lb::proxy

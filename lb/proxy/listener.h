@@ -1,0 +1,64 @@
+// One listening socket of one worker. Accepts as long as there is room, waits without burning the
+// CPU or the log when there is none, and when it is removed takes in what the kernel has already
+// accepted before it closes. One thread.
+#pragma once
+
+#include <functional>
+
+#include "lb/event/engine.h"
+#include "lb/net/fd.h"
+#include "lb/proxy/connection_budget.h"
+#include "lb/proxy/connection_table.h"
+#include "lb/proxy/snapshot.h"
+#include "lb/util/log.h"
+
+namespace lb::proxy {
+
+class Listener {
+ public:
+  static constexpr int kBacklog = 4096;
+
+  // All but `fd` must outlive the listener. `fd` is a listening socket of its own.
+  Listener(event::Engine& engine, ConnectionTable& table, ConnectionBudget& budget, util::Log& log,
+           const ListenerSnapshot& snapshot, net::UniqueFd fd);
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  // Must be closed, or never started.
+  ~Listener();
+
+  void start();
+
+  // Takes no new clients from now on, accepts those that are queued, and closes the socket.
+  // `on_closed` is called once, later, never from inside this call.
+  void drain(std::function<void()> on_closed);
+  // The same without accepting what is queued.
+  void close(std::function<void()> on_closed);
+
+ private:
+  // How long accepting waits for descriptors to come free.
+  static constexpr util::MonoTimeMs kPauseMs = 100;
+  // How long handshakes that are under way when draining begins get to end in the accept queue.
+  static constexpr util::MonoTimeMs kDrainMs = 100;
+
+  enum class State { kAccepting, kDraining, kClosing };
+
+  void arm();
+  void on_accept(event::Completion completion);
+  void on_accept_failed(int32_t error);
+  void on_timer();
+  void finish();
+
+  event::Engine& engine_;
+  ConnectionTable& table_;
+  ConnectionBudget& budget_;
+  util::Log& log_;
+  const ListenerSnapshot& snapshot_;
+  net::UniqueFd fd_;
+  event::AcceptOp accept_;
+  event::Timer timer_;  // the end of a pause, or of draining
+  util::LogLimit pause_limit_;
+  State state_ = State::kAccepting;
+  std::function<void()> on_closed_;
+};
+
+}  // namespace lb::proxy

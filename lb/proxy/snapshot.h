@@ -1,0 +1,59 @@
+// A configuration compiled for the data path: immutable, shared by all workers, indexed instead of
+// searched. Endpoints in it are the same objects as in the snapshot before, where service and
+// address are the same.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lb/balance/load_balancer.h"
+#include "lb/config/attach.h"
+#include "lb/config/model.h"
+#include "lb/net/address.h"
+#include "lb/proxy/close_reason.h"
+
+namespace lb::proxy {
+
+// A service as seen through one of its ports.
+struct ServiceSnapshot {
+  std::string name;
+  std::vector<balance::WeightedEndpoint> endpoints;  // the usable ones
+  config::ServicePolicy policy;
+};
+
+// One share of a route's connections. Without a service it refuses its share.
+struct BackendSnapshot {
+  uint32_t weight = 0;
+  std::optional<size_t> service;  // index into Snapshot::services
+};
+
+struct RouteSnapshot {
+  std::string name;
+  std::vector<BackendSnapshot> backends;
+  bool has_weight = false;  // some weight is above zero
+};
+
+struct ListenerSnapshot {
+  std::string gateway;
+  std::string name;
+  std::vector<net::Address> addresses;  // what it listens on
+  std::optional<size_t> route;          // index into Snapshot::routes; none = refuse
+  config::ListenerPolicy policy;
+};
+
+struct Snapshot {
+  std::vector<ListenerSnapshot> listeners;  // those that are served
+  std::vector<RouteSnapshot> routes;        // as Config::tcp_routes
+  std::vector<ServiceSnapshot> services;
+};
+
+// Fails only on an address that validation should have refused. `previous` may be null.
+absl::StatusOr<std::shared_ptr<const Snapshot>> compile(const config::Config& config,
+                                                        const config::Attachment& attachment,
+                                                        const Snapshot* previous);
+
+}  // namespace lb::proxy

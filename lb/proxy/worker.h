@@ -1,0 +1,72 @@
+// One worker: a thread with an engine, a listening socket per address, and the connections that it
+// has accepted. Nothing of it is shared with another worker but the endpoints' counters and the
+// connection budget. All functions here are for the control thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lb/event/engine_factory.h"
+#include "lb/net/fd.h"
+#include "lb/proxy/access_log.h"
+#include "lb/proxy/connection_budget.h"
+#include "lb/proxy/snapshot.h"
+#include "lb/util/log.h"
+
+namespace lb::proxy {
+
+// A listening socket and what it is for: an index into Snapshot::listeners.
+struct BoundListener {
+  size_t listener = 0;
+  net::UniqueFd fd;
+};
+
+// What workers share. All of it must outlive them.
+struct WorkerContext {
+  ConnectionBudget& budget;
+  util::Log& log;
+  util::LogSink* access_sink = nullptr;  // null = no access log
+  util::RecordFormat access_format = util::RecordFormat::kLogfmt;
+};
+
+class Worker {
+ public:
+  Worker(uint32_t index, WorkerContext context);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  // Stops at once: connections that are left are reset.
+  ~Worker();
+
+  // Starts the thread and its engine; returns when it runs or has failed.
+  absl::Status start(event::EngineKind kind, const event::EngineOptions& options);
+
+  // Begins to accept. Once.
+  void serve(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners);
+
+  // Accepts what is queued and no more. `on_drained` is called in the worker's thread when the last
+  // connection has ended, unless stop() comes first.
+  void drain(std::function<void()> on_drained);
+
+  // Resets what is left, ends the thread and joins it.
+  void stop();
+
+ private:
+  class Loop;
+
+  void run(event::EngineKind kind, const event::EngineOptions& options,
+           const std::function<void(absl::Status)>& on_started);
+  // To the loop's thread.
+  void post(std::function<void(Loop&)> task);
+
+  const uint32_t index_;
+  const WorkerContext context_;
+  std::unique_ptr<Loop> loop_;  // made and destroyed by the thread; lives while it runs
+  std::thread thread_;
+};
+
+}  // namespace lb::proxy
