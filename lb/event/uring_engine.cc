@@ -199,8 +199,10 @@ void UringEngine::fill(io_uring_sqe* entry, Op& op) {
       return;
     case Op::Kind::kSend: {
       const SendOp& send = static_cast<SendOp&>(op);
+      // No MSG_WAITALL: a send that waits for the rest swallows the error of a reset, and whoever
+      // receives then sees FIN.
       io_uring_prep_send(entry, op.fd, send.data + send.sent_bytes,
-                         send.size_bytes - send.sent_bytes, MSG_NOSIGNAL | MSG_WAITALL);
+                         send.size_bytes - send.sent_bytes, MSG_NOSIGNAL);
       return;
     }
     case Op::Kind::kPoll:
@@ -336,7 +338,6 @@ void UringEngine::end_send(SendOp& op, const Event& event) {
     return complete(op, {static_cast<int32_t>(op.size_bytes), false});
   }
   if (op.cancelled) return complete(op, {-ECANCELED, false});
-  // MSG_WAITALL makes a short send rare, not impossible.
   arm(op);
 }
 
