@@ -1,5 +1,6 @@
 // How connections end: RST goes through as RST after what was received, FIN as FIN, and silence
 // ends by the timeouts.
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -27,7 +28,7 @@ struct ResetSender {
   // Sends up to `size_bytes`, for as long as the other end takes any, and resets.
   void run(Socket& socket, uint64_t size_bytes) {
     ByteStream stream(1);
-    std::vector<std::byte> chunk(16 * 1024);
+    std::vector<std::byte> chunk(std::min<uint64_t>(16 * 1024, size_bytes));
     size_t rest = 0;
     auto last_progress = steady_clock::now();
     while (sent_bytes < size_bytes && steady_clock::now() - last_progress < milliseconds(300)) {

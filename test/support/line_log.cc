@@ -1,5 +1,7 @@
 #include "test/support/line_log.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,14 +13,21 @@
 
 namespace lb::test {
 
-LineLog::LineLog(net::UniqueFd fd) : fd_(std::move(fd)), reader_([this] { read_loop(); }) {}
+LineLog::LineLog(net::UniqueFd fd)
+    : fd_(std::move(fd)), stop_(::eventfd(0, EFD_CLOEXEC)), reader_([this] { read_loop(); }) {}
 
-LineLog::~LineLog() { reader_.join(); }
+LineLog::~LineLog() {
+  ::eventfd_write(stop_.get(), 1);
+  reader_.join();
+}
 
 void LineLog::read_loop() {
   std::array<char, 64 * 1024> buffer;
   std::string partial;
   for (;;) {
+    std::array<pollfd, 2> fds = {pollfd{fd_.get(), POLLIN, 0}, pollfd{stop_.get(), POLLIN, 0}};
+    ::poll(fds.data(), fds.size(), -1);
+    if (fds[0].revents == 0 && fds[1].revents != 0) return;
     const ssize_t count = ::read(fd_.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
     const std::lock_guard lock(mutex_);

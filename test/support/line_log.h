@@ -19,6 +19,7 @@ class LineLog {
  public:
   // Reads `fd`, the read end of a pipe, in a thread of its own until all writers have gone.
   explicit LineLog(net::UniqueFd fd);
+  // Does not wait for the writers: a killed child may leave children with the pipe.
   ~LineLog();
 
   std::vector<std::string> lines() const;
@@ -39,6 +40,7 @@ class LineLog {
   void read_loop();
 
   net::UniqueFd fd_;
+  net::UniqueFd stop_;        // an eventfd, readable once the reader is to end
   mutable std::mutex mutex_;  // guards lines_ and closed_
   mutable std::condition_variable changed_;
   std::vector<std::string> lines_;
