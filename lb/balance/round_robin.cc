@@ -16,10 +16,13 @@ std::vector<uint32_t> weights_of(const std::vector<WeightedEndpoint>& endpoints)
 }  // namespace
 
 RoundRobin::RoundRobin(std::vector<WeightedEndpoint> endpoints, uint64_t start)
-    : endpoints_(std::move(endpoints)), order_(weights_of(endpoints_), start) {}
+    : endpoints_(std::move(endpoints)),
+      order_(weights_of(endpoints_), start),
+      retry_order_(weights_of(endpoints_), start) {}
 
 Endpoint* RoundRobin::pick(const PickContext& context) {
-  const size_t index = order_.pick([&](size_t i) {
+  SmoothWeighted& order = context.tried.empty() ? order_ : retry_order_;
+  const size_t index = order.pick([&](size_t i) {
     return std::find(context.tried.begin(), context.tried.end(), endpoints_[i].endpoint.get()) ==
            context.tried.end();
   });

@@ -18,6 +18,9 @@ class RoundRobin final : public LoadBalancer {
  private:
   std::vector<WeightedEndpoint> endpoints_;
   SmoothWeighted order_;
+  // Retries have an order of their own: they would take the credit that first picks have earned,
+  // and resonate with them.
+  SmoothWeighted retry_order_;
 };
 
 }  // namespace lb::balance
