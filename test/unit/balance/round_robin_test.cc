@@ -1,0 +1,109 @@
+// Round robin over endpoints: shares by weight, and retries that go to somebody else.
+#include "lb/balance/round_robin.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "test/support/catch.h"
+#include "test/support/socket.h"
+
+namespace lb::balance {
+namespace {
+
+// One endpoint for each weight, on ports 1, 2, ...
+std::vector<WeightedEndpoint> endpoints(const std::vector<uint32_t>& weights) {
+  std::vector<WeightedEndpoint> out;
+  for (const uint32_t weight : weights) {
+    const auto port = static_cast<uint16_t>(out.size() + 1);
+    out.push_back({std::make_shared<Endpoint>(test::ip_address("10.0.0.1", port)), weight});
+  }
+  return out;
+}
+
+Endpoint* first_pick(RoundRobin& balancer) { return balancer.pick({}); }
+
+}  // namespace
+
+TEST_CASE("round robin: exact by weight") {
+  const std::vector<WeightedEndpoint> list = endpoints({3, 1, 6});
+  RoundRobin balancer(list, 2);
+  std::map<Endpoint*, int> counts;
+  for (int i = 0; i < 1000; ++i) ++counts[first_pick(balancer)];
+  CHECK(counts[list[0].endpoint.get()] == 300);
+  CHECK(counts[list[1].endpoint.get()] == 100);
+  CHECK(counts[list[2].endpoint.get()] == 600);
+}
+
+TEST_CASE("round robin: who was tried is passed over until none is left") {
+  const std::vector<WeightedEndpoint> list = endpoints({1000, 1, 1});
+  RoundRobin balancer(list, 0);
+  for (int i = 0; i < 50; ++i) {
+    std::vector<Endpoint*> tried;
+    for (size_t attempt = 0; attempt < list.size(); ++attempt) {
+      Endpoint* const next = balancer.pick({tried});
+      REQUIRE(next != nullptr);
+      REQUIRE(std::find(tried.begin(), tried.end(), next) == tried.end());
+      tried.push_back(next);
+    }
+    REQUIRE(balancer.pick({tried}) == nullptr);
+  }
+}
+
+TEST_CASE("round robin: the share of a dead endpoint is spread over the others") {
+  const std::vector<WeightedEndpoint> list = endpoints({1, 1, 1, 1, 1});
+  RoundRobin balancer(list, 0);
+  Endpoint* const dead = list[2].endpoint.get();
+  std::map<Endpoint*, int> served;
+  int retries = 0;
+  for (int i = 0; i < 6000; ++i) {
+    Endpoint* endpoint = first_pick(balancer);
+    if (endpoint == dead) {
+      ++retries;
+      endpoint = balancer.pick({{&dead, 1}});
+    }
+    ++served[endpoint];
+  }
+  // It keeps being asked as often as its weight says.
+  CHECK(std::abs(retries - 1200) <= 5);
+  CHECK(served.size() == 4);
+  for (const auto& [endpoint, count] : served) CHECK(std::abs(count - 1500) <= 5);
+}
+
+TEST_CASE("round robin: no endpoints, no choice") {
+  RoundRobin balancer({}, 7);
+  CHECK(first_pick(balancer) == nullptr);
+}
+
+TEST_CASE("round robin: workers begin at different endpoints") {
+  const std::vector<WeightedEndpoint> list = endpoints({1, 1, 1});
+  RoundRobin zeroth(list, 0);
+  RoundRobin first(list, 1);
+  RoundRobin second(list, 2);
+  CHECK(first_pick(zeroth) == list[0].endpoint.get());
+  CHECK(first_pick(first) == list[1].endpoint.get());
+  CHECK(first_pick(second) == list[2].endpoint.get());
+}
+
+TEST_CASE("round robin: the balancer keeps its endpoints alive") {
+  std::vector<WeightedEndpoint> list = endpoints({1});
+  const std::weak_ptr<Endpoint> watched = list[0].endpoint;
+  const auto balancer = std::make_unique<RoundRobin>(std::move(list), 0);
+  list.clear();
+  REQUIRE(!watched.expired());
+  CHECK(first_pick(*balancer)->label() == "10.0.0.1:1");
+}
+
+TEST_CASE("endpoint: counts the connections of all workers") {
+  Endpoint endpoint(test::ip_address("::1", 80));
+  CHECK(endpoint.label() == "[::1]:80");
+  CHECK(endpoint.active() == 0);
+  endpoint.add_active();
+  endpoint.add_active();
+  endpoint.remove_active();
+  CHECK(endpoint.active() == 1);
+}
+
+}  // namespace lb::balance
