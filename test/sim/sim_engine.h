@@ -1,0 +1,90 @@
+// The simulated engine: operations on a SimNetwork's sockets in virtual time. Every result is a
+// choice of the network's seeded generator: how many bytes, when, in which order, who wins a race
+// with a cancel, whether there is a buffer. The same seed and the same owner give the same run.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "lb/event/engine.h"
+#include "test/sim/sim_network.h"
+
+namespace lb::sim {
+
+class SimEngine final : public event::Engine {
+ public:
+  SimEngine(SimNetwork& network, const event::EngineOptions& options);
+  ~SimEngine() override;
+
+  std::string_view name() const override { return "simulated"; }
+
+  void accept(event::AcceptOp& op, int listen_fd, bool many) override;
+  void connect(event::ConnectOp& op, int fd, const net::Address& address) override;
+  void recv(event::RecvOp& op, int fd, uint32_t max_bytes) override;
+  void send(event::SendOp& op, int fd, std::span<const std::byte> bytes) override;
+  void poll(event::Op& op, int fd, uint32_t events) override;
+  void cancel(event::Op& op) override;
+
+  int open_stream_socket(int family) override;
+  void shutdown_write(int fd) override;
+  void close(int fd, event::CloseMode mode) override;
+  int64_t unacked_bytes(int fd) override;
+  net::TcpState tcp_state(int fd) override;
+  net::Address local_address(int fd) override;
+  net::Address peer_address(int fd) override;
+
+  void post(Task task) override;
+  void run_once(util::MonoTimeMs deadline_ms) override;
+
+  size_t in_flight() const { return flights_.size(); }
+
+ private:
+  using Ticket = uint64_t;
+
+  // An operation under way. Events know it by its ticket, since its address may come back.
+  struct Flight {
+    event::Op* op = nullptr;
+    bool is_decided = false;  // the result is fixed, its completion under way
+    int32_t result = 0;
+    bool is_starved = false;
+    bool try_is_scheduled = false;
+    uint64_t bytes_hash = 0;  // of what a send was given
+  };
+
+  Flight* flight_of(Ticket ticket);
+  Ticket begin_flight(event::Op& op, event::Op::Kind kind, int fd);
+  void check_alone(event::Op::Kind kind, int fd);
+  void try_soon(Ticket ticket);
+  void try_all_of(int fd);
+  // Does what can be done now; what cannot waits for the socket's observer.
+  void attempt(Ticket ticket);
+  void attempt_accept(Ticket ticket, event::AcceptOp& op);
+  void attempt_recv(Ticket ticket, event::RecvOp& op);
+  void attempt_send(Ticket ticket, event::SendOp& op);
+  void attempt_poll(Ticket ticket, event::Op& op);
+  void decide(Ticket ticket, int32_t result);
+  void finish(Ticket ticket);
+  static void poison(event::Op& op);
+
+  util::MonoTimeMs next_turn_ms(util::MonoTimeMs deadline_ms);
+  void run_posted();
+  void serve_starved();
+  void scribble_free_buffers();
+
+  SimNetwork& network_;
+  SimSchedule& schedule_;
+  OpQueue in_flight_;  // an operation that dies while in it is noticed
+  std::map<Ticket, Flight> flights_;
+  std::deque<Ticket> starved_;
+  Ticket last_ticket_ = 0;
+
+  std::mutex mutex_;  // guards posted_
+  std::condition_variable has_posted_;
+  std::vector<Task> posted_;
+};
+
+}  // namespace lb::sim
