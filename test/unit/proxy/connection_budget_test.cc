@@ -1,0 +1,91 @@
+// The bound on connections: exact, whoever asks at the same time.
+#include "lb/proxy/connection_budget.h"
+
+#include <algorithm>
+#include <atomic>
+#include <latch>
+#include <thread>
+#include <vector>
+
+#include "test/support/catch.h"
+#include "test/support/scale.h"
+
+namespace lb::proxy {
+namespace {
+
+constexpr int kThreads = 8;
+
+// Runs `work` in all threads at once.
+template <typename Work>
+void hammer(const Work& work) {
+  std::latch begin(kThreads);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      begin.arrive_and_wait();
+      work();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace
+
+TEST_CASE("connection budget: the bound is refused above, and room comes back") {
+  ConnectionBudget budget(2, 100);
+  CHECK(budget.room() == 100);
+  CHECK(budget.try_take());
+  CHECK(budget.try_take());
+  CHECK(!budget.try_take());
+  CHECK(budget.used() == 2);
+  CHECK(budget.room() == 98);
+  budget.give_back();
+  CHECK(budget.try_take());
+  CHECK(!budget.try_take());
+  CHECK(budget.used() == 2);
+}
+
+TEST_CASE("connection budget: without an operator's bound nobody is refused") {
+  ConnectionBudget budget(0, 3);
+  for (int i = 0; i < 5; ++i) CHECK(budget.try_take());
+  // Those that were under way when the room ran out.
+  CHECK(budget.room() == -2);
+  for (int i = 0; i < 5; ++i) budget.give_back();
+  CHECK(budget.room() == 3);
+}
+
+TEST_CASE("connection budget: exactly as many as the bound get in") {
+  for (uint64_t round = test::scaled(200, 20); round > 0; --round) {
+    ConnectionBudget budget(1000, 10000);
+    std::atomic<int> taken = 0;
+    hammer([&] {
+      for (int i = 0; i < 300; ++i) taken += budget.try_take() ? 1 : 0;
+    });
+    REQUIRE(taken == 1000);
+    REQUIRE(budget.used() == 1000);
+  }
+}
+
+TEST_CASE("connection budget: never more than the bound at a time, under churn") {
+  constexpr int kBound = 5;
+  ConnectionBudget budget(kBound, 10000);
+  std::atomic<int> holding = 0;
+  std::atomic<int> most = 0;
+  const uint64_t turns = test::scaled(200'000, 20'000);
+  hammer([&] {
+    for (uint64_t i = 0; i < turns; ++i) {
+      if (!budget.try_take()) continue;
+      const int now = ++holding;
+      int before = most.load();
+      while (before < now && !most.compare_exchange_weak(before, now)) {
+      }
+      --holding;
+      budget.give_back();
+    }
+  });
+  CHECK(most <= kBound);
+  CHECK(most > 1);
+  CHECK(budget.used() == 0);
+}
+
+}  // namespace lb::proxy

@@ -1,0 +1,142 @@
+// From a listener to an endpoint: shares of backendRefs, refusals and their reasons.
+#include "lb/proxy/router.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "test/support/catch.h"
+#include "test/unit/proxy/compiled_text.h"
+
+namespace lb::proxy {
+namespace {
+
+const std::string kServices =
+    "[[services]]\nname = 'a'\nports = [{ port = 1 }]\n"
+    "endpoints = [{ address = '10.0.0.1' }, { address = '10.0.0.2', weight = 3 }]\n"
+    "[[services]]\nname = 'b'\nports = [{ port = 1 }]\nendpoints = [{ address = '10.0.1.1' }]\n"
+    "[[services]]\nname = 'empty'\nports = [{ port = 1 }]\n"
+    "[[services]]\nname = 'asleep'\nports = [{ port = 1 }]\n"
+    "endpoints = [{ address = '10.0.2.1', ready = false }, { address = '10.0.2.2', weight = 0 }]\n";
+
+// How often each outcome, a service's name or the word of a refusal, came in `picks` choices.
+std::map<std::string, int> outcomes(Router& router, int picks) {
+  std::map<std::string, int> out;
+  for (int i = 0; i < picks; ++i) {
+    const Router::Choice choice = router.choose(router.snapshot().listeners.at(0));
+    ++out[choice.service ? router.snapshot().services.at(*choice.service).name
+                         : std::string(to_string(choice.refusal))];
+  }
+  return out;
+}
+
+Router router_for(std::string_view backend_refs, uint64_t start = 0) {
+  return Router(compile_text(routed_to(backend_refs) + kServices), start);
+}
+
+using Counts = std::map<std::string, int>;
+
+}  // namespace
+
+TEST_CASE("router: backendRefs get their shares exactly") {
+  Router router =
+      router_for("{ name = 'a', port = 1, weight = 90 }, { name = 'b', port = 1, weight = 10 }", 3);
+  CHECK(outcomes(router, 100) == Counts{{"a", 90}, {"b", 10}});
+  CHECK(outcomes(router, 1000) == Counts{{"a", 900}, {"b", 100}});
+}
+
+TEST_CASE("router: the weight of a backendRef is 1 where it is not given, and 0 gets nothing") {
+  Router router = router_for(
+      "{ name = 'a', port = 1 }, { name = 'b', port = 1, weight = 2 },"
+      "{ name = 'a', port = 1, weight = 0 }, { name = 'missing', port = 1, weight = 0 }");
+  CHECK(outcomes(router, 300) == Counts{{"a", 100}, {"b", 200}});
+}
+
+TEST_CASE("router: a dead backend keeps its weight and refuses exactly its share") {
+  const std::string dead = GENERATE(
+      // missing, without such a port, without an endpoint, without a usable one, of a wrong kind,
+      // not permitted
+      "{ name = 'missing', port = 1, weight = 3 }", "{ name = 'b', port = 2, weight = 3 }",
+      "{ name = 'empty', port = 1, weight = 3 }", "{ name = 'asleep', port = 1, weight = 3 }",
+      "{ name = 'b', port = 1, weight = 3, kind = 'Bucket', group = 'example.com' }",
+      "{ name = 'b', port = 1, weight = 3, namespace = 'elsewhere' }");
+  INFO(dead);
+  Router router = router_for("{ name = 'a', port = 1, weight = 7 }, " + dead);
+  CHECK(outcomes(router, 10) == Counts{{"a", 7}, {"no_backend", 3}});
+  CHECK(outcomes(router, 1000) == Counts{{"a", 700}, {"no_backend", 300}});
+}
+
+TEST_CASE("router: only dead backends refuse everything") {
+  Router router = router_for("{ name = 'missing', port = 1 }, { name = 'empty', port = 1 }");
+  CHECK(outcomes(router, 20) == Counts{{"no_backend", 20}});
+}
+
+TEST_CASE("router: all weights zero refuse everything, and say so") {
+  Router router = router_for(
+      "{ name = 'a', port = 1, weight = 0 }, { name = 'missing', port = 1, weight = 0 }");
+  CHECK(outcomes(router, 20) == Counts{{"all_weights_zero", 20}});
+}
+
+TEST_CASE("router: a listener without a route refuses") {
+  Router router(
+      compile_text("gateways = [{ name = 'g', listeners = [{ name = 'l', port = 9000, protocol = "
+                   "'TCP' }] }]\n" +
+                   kServices),
+      0);
+  CHECK(outcomes(router, 20) == Counts{{"no_route", 20}});
+}
+
+TEST_CASE("router: endpoints of a service by weight, and those tried are passed over") {
+  Router router = router_for("{ name = 'a', port = 1 }");
+  std::map<std::string, int> counts;
+  for (int i = 0; i < 400; ++i) ++counts[router.pick(0, {})->label()];
+  CHECK(counts == Counts{{"10.0.0.1:1", 100}, {"10.0.0.2:1", 300}});
+
+  std::vector<balance::Endpoint*> tried = {router.pick(0, {})};
+  tried.push_back(router.pick(0, tried));
+  REQUIRE(tried[1] != nullptr);
+  CHECK(tried[0] != tried[1]);
+  CHECK(router.pick(0, tried) == nullptr);
+}
+
+TEST_CASE("router: a service keeps one order, whichever backendRef leads to it") {
+  Router router =
+      router_for("{ name = 'a', port = 1, weight = 1 }, { name = 'a', port = 1, weight = 1 }");
+  CHECK(router.snapshot().services.size() == 1);
+  CHECK(outcomes(router, 10) == Counts{{"a", 10}});
+}
+
+TEST_CASE("router: workers begin with different backends and endpoints") {
+  const auto snapshot =
+      compile_text(routed_to("{ name = 'b', port = 1 }, { name = 'twins', port = 1 }") + kServices +
+                   "[[services]]\nname = 'twins'\nports = [{ port = 1 }]\n"
+                   "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n");
+  Router first(snapshot, 0);
+  Router second(snapshot, 1);
+  const ListenerSnapshot& listener = snapshot->listeners[0];
+  CHECK(first.choose(listener).service != second.choose(listener).service);
+  // Services are numbered as the routes name them.
+  CHECK(first.pick(1, {})->label() == "10.0.3.1:1");
+  CHECK(second.pick(1, {})->label() == "10.0.3.2:1");
+}
+
+TEST_CASE("router: each route has its own order") {
+  const auto snapshot = compile_text(
+      "gateways = [{ name = 'g', listeners = [{ name = 'l', port = 9000, protocol = 'TCP' },"
+      "{ name = 'm', port = 9001, protocol = 'TCP' }] }]\n"
+      "tcpRoutes = [{ name = 'r', parentRefs = [{ name = 'g', port = 9000 }], rules = [{ "
+      "backendRefs = [{ name = 'a', port = 1 }, { name = 'b', port = 1 }] }] },"
+      "{ name = 's', parentRefs = [{ name = 'g', port = 9001 }], rules = [{ backendRefs = [{ name "
+      "= 'b', port = 1 }, { name = 'a', port = 1 }] }] }]\n" +
+      kServices);
+  Router router(snapshot, 0);
+  for (int i = 0; i < 4; ++i) {
+    const auto of_r = router.choose(snapshot->listeners[0]).service;
+    const auto of_s = router.choose(snapshot->listeners[1]).service;
+    REQUIRE((of_r && of_s));
+    CHECK(snapshot->services[*of_r].name == (i % 2 == 0 ? "a" : "b"));
+    CHECK(snapshot->services[*of_s].name == (i % 2 == 0 ? "b" : "a"));
+  }
+}
+
+}  // namespace lb::proxy
