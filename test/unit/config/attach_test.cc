@@ -235,6 +235,25 @@ TEST_CASE("TCP shares a port of one gateway with nothing but UDP") {
   CHECK(gateway.serves(3));
 }
 
+TEST_CASE("listeners without TCP on one port are only unsupported") {
+  const Attached attached = attach_text(gateway_with(
+      "{ name = 'a', port = 1, protocol = 'HTTP' },\n{ name = 'b', port = 1, protocol = "
+      "'HTTPS' }"));
+  for (const AttachedListener& listener : attached.result.gateways[0].listeners) {
+    CHECK(listener.accepted == Reason::kUnsupportedProtocol);
+  }
+}
+
+TEST_CASE("a gateway that is not accepted takes nobody's address") {
+  const Attached attached = attach_text(
+      "[[gateways]]\nname = 'g'\naddresses = [{ type = 'Hostname', value = 'a' }, { value = "
+      "'10.0.0.1' }]\nlisteners = [{ name = 'l', port = 1, protocol = 'TCP' }]\n"
+      "[[gateways]]\nname = 'h'\naddresses = [{ value = '10.0.0.1' }]\n"
+      "listeners = [{ name = 'l', port = 1, protocol = 'TCP' }]\n");
+  CHECK_FALSE(attached.result.gateways[0].serves(0));
+  CHECK(attached.result.gateways[1].serves(0));
+}
+
 TEST_CASE("addresses that cannot be had") {
   const auto with = [](std::string_view addresses) {
     return attach_text(

@@ -93,5 +93,12 @@ TEST_CASE("locate sorts by place and keeps the order of equal ones") {
         "f:2:1: error[E0101]: third\ntwo\n^\n");
 }
 
+TEST_CASE("many faults of one place keep their order as well") {
+  std::vector<Fault> faults(100);
+  for (size_t i = 0; i < faults.size(); ++i) faults[i].message = std::to_string(i);
+  locate(faults, {});
+  for (size_t i = 0; i < faults.size(); ++i) CHECK(faults[i].message == std::to_string(i));
+}
+
 }  // namespace
 }  // namespace lb::config

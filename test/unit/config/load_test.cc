@@ -42,6 +42,12 @@ TEST_CASE("what is no TOML is refused at its place") {
         FaultCode::kTooLarge);
 }
 
+TEST_CASE("dots in comments and texts are no keys") {
+  std::string dots;
+  for (int i = 0; i < 200; ++i) dots += " .";
+  CHECK(load_text("  #" + dots + "\n" + kSound + "# " + std::string(200, '.') + "\n", "f").config);
+}
+
 TEST_CASE("unknown keys are errors with the nearest known one") {
   check_all({
       {"at the top", kSound + "[tcproutes]\n", {"E0105 4:2"}, "did you mean \"tcpRoutes\"?"},
@@ -62,6 +68,10 @@ TEST_CASE("unknown keys are errors with the nearest known one") {
        kSound + "defaults.listener.conection.bufferLimit = 1\n",
        {"E0105 4:19"},
        "did you mean \"connection\"?"},
+      {"near to what is not built yet",
+       kSound + "[defaults.service]\nhelthCheck = {}\n",
+       {"E0105 5:1"},
+       "did you mean \"healthCheck\"?"},
       {"nothing near",
        kSound + "zzzzzz = 1\n",
        {"E0105 4:1"},
@@ -240,7 +250,7 @@ TEST_CASE("good values arrive, and defaults where the file is silent") {
       "  { name = 'b', port = 2, protocol = 'TCP', timeout.tcp.idleTimeout = '0s', "
       "timeout.tcp.halfCloseTimeout = '1s', connection.bufferLimit = 8192 }]\n"
       "[[tcpRoutes]]\nname = 'r'\nnamespace = 'n'\ncreationTimestamp = "
-      "'2024-01-01T00:00:00.25Z'\n"
+      "'2023-12-31T19:00:00.25-05:00'\n"
       "parentRefs = [{ name = 'g', sectionName = 'a' }]\n"
       "rules = [{ backendRefs = [{ name = 's', port = 1 }] }]\n"
       "[[services]]\nname = 's'\nnamespace = 'n'\nports = [{ port = 1 }]\n"

@@ -129,6 +129,16 @@ TEST_CASE("listeners of a gateway") {
        gateway_with("{ name = 'a', port = 1, protocol = 'UDP', tls = {} }"),
        {"E0205 2:49"},
        "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']"},
+      {"tls of HTTP",
+       gateway_with("{ name = 'a', port = 1, protocol = 'HTTP', tls = {} }"),
+       {"E0205 2:50"},
+       "tls must not be specified"},
+      {"two wrong ports are two faults",
+       gateway_with(
+           "{ name = 'a', port = 0, protocol = 'TCP' },\n{ name = 'b', port = 0, protocol = "
+           "'TCP' }"),
+       {"E0110 2:22", "E0110 3:22"},
+       ""},
       {"from nowhere",
        gateway_with(
            "{ name = 'a', port = 1, protocol = 'TCP', allowedRoutes.namespaces.from = 'None' }"),
@@ -158,6 +168,10 @@ TEST_CASE("addresses of a gateway") {
        "IPAddress values must be unique"},
       {"a name", with("{ value = 'localhost' }"), {"E0116 5:11"}, "must be an IP address"},
       {"a network", with("{ value = '10.0.0.0/8' }"), {"E0116 5:11"}, "did you mean \"10.0.0.0\"?"},
+      {"a network of IPv6",
+       with("{ value = '2001:db8::/32' }"),
+       {"E0116 5:11"},
+       "did you mean \"2001:db8::\"?"},
       {"types that are not served load", with("{ type = 'Hostname', value = 'a' }"), {}, ""},
       {"an empty value loads", with("{ value = '' }"), {}, ""},
   });
@@ -242,6 +256,10 @@ TEST_CASE("parentRefs to one gateway are distinct by sectionName and port") {
        route_with("{ name = 'g', port = 1 },\n{ name = 'g' }", kRule),
        {"E0207 6:1"},
        "sectionName or port must be specified when"},
+      {"by both, and by port",
+       route_with("{ name = 'g', sectionName = 'a', port = 1 },\n{ name = 'g', port = 2 }", kRule),
+       {"E0207 6:1"},
+       "must be specified"},
       {"mixed",
        route_with("{ name = 'g', port = 1 },\n{ name = 'g', sectionName = 'a' }", kRule),
        {"E0207 6:1"},
