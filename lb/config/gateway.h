@@ -19,7 +19,7 @@ inline constexpr std::string_view kGatewayGroup = "gateway.networking.k8s.io";
 struct ListenerPolicy {
   int64_t idle_timeout_ms = 3'600'000;      // no byte either way; 0 = never
   int64_t half_close_timeout_ms = 300'000;  // one side has sent FIN; 0 = close both once flushed
-  uint64_t buffer_limit_bytes = 64 * 1024;  // held in user space, per direction
+  uint64_t buffer_limit_bytes = uint64_t{64} * 1024;  // held in user space, per direction
 };
 
 // A kind of route that a listener takes.

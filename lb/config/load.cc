@@ -22,7 +22,7 @@
 namespace lb::config {
 namespace {
 
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = size_t{64} * 1024;
 
 std::string too_large() {
   return fmt::format("the file is larger than {} MiB, which no configuration is",

@@ -13,7 +13,7 @@ namespace lb::config {
 
 // A file above this is refused unread: no configuration is that large, but a log file given by
 // mistake is.
-inline constexpr size_t kMaxFileBytes = 32 * 1024 * 1024;
+inline constexpr size_t kMaxFileBytes = size_t{32} * 1024 * 1024;
 
 struct LoadResult {
   std::optional<Config> config;  // absent exactly when a fault is an error

@@ -4,6 +4,7 @@
 #include <compare>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace lb::config {
@@ -15,9 +16,13 @@ struct ObjectName {
   std::string name;
 
   // By namespace, then name: the API's last word when two routes want the same listener.
-  friend auto operator<=>(const ObjectName&, const ObjectName&) = default;
+  friend bool operator==(const ObjectName&, const ObjectName&) = default;
+  friend std::strong_ordering operator<=>(const ObjectName& a, const ObjectName& b) {
+    return std::tie(a.ns, a.name) <=> std::tie(b.ns, b.name);
+  }
 
   template <typename H>
+  // NOLINTNEXTLINE(readability-identifier-naming): the name is Abseil's.
   friend H AbslHashValue(H h, const ObjectName& object) {
     return H::combine(std::move(h), object.ns, object.name);
   }

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <tuple>
 
 namespace lb::config {
 
@@ -15,7 +16,10 @@ struct SourcePosition {
   uint32_t line = 0;
   uint32_t column = 0;
 
-  friend auto operator<=>(const SourcePosition&, const SourcePosition&) = default;
+  friend bool operator==(const SourcePosition&, const SourcePosition&) = default;
+  friend std::strong_ordering operator<=>(const SourcePosition& a, const SourcePosition& b) {
+    return std::tie(a.file, a.line, a.column) <=> std::tie(b.file, b.line, b.column);
+  }
 };
 
 }  // namespace lb::config

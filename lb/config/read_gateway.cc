@@ -12,8 +12,8 @@ constexpr Count kRouteKinds{0, 8};
 
 // Below this a relay would spend its time on calls; above it one connection could take the
 // machine's memory.
-constexpr uint64_t kMinBufferBytes = 4 * 1024;
-constexpr uint64_t kMaxBufferBytes = 1024 * 1024 * 1024;
+constexpr uint64_t kMinBufferBytes = uint64_t{4} * 1024;
+constexpr uint64_t kMaxBufferBytes = uint64_t{1} << 30;
 
 constexpr std::array<Choice<FromNamespaces>, 2> kFrom = {
     {{"Same", FromNamespaces::kSame}, {"All", FromNamespaces::kAll}}};

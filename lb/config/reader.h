@@ -93,6 +93,7 @@ class Reader {
   template <typename E, size_t N>
   void choice(std::string_view key, const std::array<Choice<E>, N>& choices, E& out) {
     std::vector<std::string_view> texts;
+    texts.reserve(N);
     for (const Choice<E>& choice : choices) texts.push_back(choice.text);
     if (const std::optional<size_t> index = read_choice(key, texts)) out = choices[*index].value;
   }
