@@ -171,7 +171,7 @@ TEST_CASE("an unreachable backend is passed over at once") {
   const auto engine = SLUICE_EACH_ENGINE();
   const auto space = NetworkNamespace::enter();
   if (space == nullptr) return;
-  space->ip("route add unreachable 10.9.9.9/32 dev lo");
+  space->ip("route add unreachable 10.9.9.9/32");
   TcpBackend backend(echo);
   Balancer balancer(engine, {ip_address("10.9.9.9", 80), backend.address()});
   const auto start = steady_clock::now();
