@@ -56,6 +56,7 @@ void print_demo_hints(std::FILE* out) {
              "  curl -s localhost:8001/headers\n"
              "\n"
              "Ctrl-C ends it.\n");
+  std::fflush(out);  // The demo runs on: nobody else will.
 }
 
 }  // namespace lb::control

@@ -39,8 +39,8 @@ TEST_CASE("the demo's hints are the two curl lines") {
   std::FILE* out = ::open_memstream(&text, &size_bytes);
   REQUIRE(out != nullptr);
   print_demo_hints(out);
+  const std::string hints(text, size_bytes);  // Readable before the stream is closed.
   REQUIRE(std::fclose(out) == 0);
-  const std::string hints(text, size_bytes);
   std::free(text);
   CHECK(count_of(hints, "curl -s localhost:8000/headers\n") == 1);
   CHECK(count_of(hints, "curl -s localhost:8001/headers\n") == 1);
