@@ -57,10 +57,11 @@ int serve(const Options& options, config::LoadResult loaded, std::function<void(
   if (options.engine) config.runtime.engine = *options.engine;
   if (options.workers) config.runtime.workers = *options.workers;
 
-  util::LogSink sink(kStderr);
-  util::Log log(sink, level_of(config.log.level),
-                config.log.format == config::LogFormat::kJSON ? util::RecordFormat::kJSON
-                                                              : util::RecordFormat::kLogfmt);
+  const util::RecordFormat format = config.log.format == config::LogFormat::kJSON
+                                        ? util::RecordFormat::kJSON
+                                        : util::RecordFormat::kLogfmt;
+  util::LogSink sink(kStderr, format);
+  util::Log log(sink, level_of(config.log.level), format);
   std::vector<config::Fault> warnings = std::move(loaded.faults);
   for (config::Fault& finding : findings_of(loaded)) warnings.push_back(std::move(finding));
   for (const config::Fault& warning : warnings) {

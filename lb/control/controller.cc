@@ -110,7 +110,8 @@ absl::Status Controller::open_access_log() {
     return absl::UnavailableError(
         fmt::format("[accessLog] path {}: {}", access_log.path, std::strerror(errno)));
   }
-  access_file_sink_ = std::make_unique<util::LogSink>(access_fd_.get());
+  access_file_sink_ =
+      std::make_unique<util::LogSink>(access_fd_.get(), format_of(access_log.format));
   access_sink_ = access_file_sink_.get();
   return absl::OkStatus();
 }
@@ -141,7 +142,7 @@ absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t m
 absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kind,
                                            int64_t max_connections) {
   workers_.clear();
-  const proxy::WorkerContext context = {*budget_, log_, access_sink_,
+  const proxy::WorkerContext context = {*budget_, log_, pause_limit_, access_sink_,
                                         format_of(config_.access_log.format)};
   for (uint32_t i = 0; i < count; ++i) {
     auto worker = std::make_unique<proxy::Worker>(i, context);

@@ -51,6 +51,7 @@ class Controller {
   config::Config config_;
   util::LogSink& stderr_sink_;
   util::Log& log_;
+  util::LogLimit pause_limit_;
   std::function<void()> on_ready_;
 
   net::UniqueFd access_fd_;

@@ -1,12 +1,25 @@
 #include "lb/control/options.h"
 
 #include <CLI/CLI.hpp>
-#include <map>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace lb::control {
 namespace {
 
 constexpr uint32_t kMaxWorkers = 1024;
+
+constexpr std::pair<std::string_view, config::EngineChoice> kEngines[] = {
+    {"auto", config::EngineChoice::kAuto},
+    {"io_uring", config::EngineChoice::kIOUring},
+    {"epoll", config::EngineChoice::kEpoll}};
+
+std::vector<std::string> engine_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, choice] : kEngines) names.emplace_back(name);
+  return names;
+}
 
 void add_config(CLI::App& command, Options& options) {
   command.add_option("--config", options.config_path, "The configuration file")
@@ -14,12 +27,13 @@ void add_config(CLI::App& command, Options& options) {
 }
 
 void add_runtime(CLI::App& command, Options& options) {
-  static const std::map<std::string, config::EngineChoice> kEngines = {
-      {"auto", config::EngineChoice::kAuto},
-      {"io_uring", config::EngineChoice::kIOUring},
-      {"epoll", config::EngineChoice::kEpoll}};
-  command.add_option("--engine", options.engine, "auto, io_uring or epoll")
-      ->transform(CLI::Transformer(kEngines))
+  const auto set_engine = [&options](const std::string& name) {
+    for (const auto& [known, choice] : kEngines) {
+      if (known == name) options.engine = choice;
+    }
+  };
+  command.add_option_function<std::string>("--engine", set_engine, "Which engine serves")
+      ->check(CLI::IsMember(engine_names()))
       ->type_name("ENGINE");
   command.add_option("--workers", options.workers, "Worker threads; 0 = one per usable CPU")
       ->check(CLI::Range(uint32_t{0}, kMaxWorkers))

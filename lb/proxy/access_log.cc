@@ -31,6 +31,7 @@ void AccessLog::write(const AccessRecord& record) {
   line.add_number("rtt_client_us", record.rtt_client_us);
   line.add_number("rtt_server_us", record.rtt_server_us);
   line.finish();
+  if (lines_.size() >= kFlushBytes) flush();
 }
 
 void AccessLog::flush() {

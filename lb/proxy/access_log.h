@@ -52,6 +52,9 @@ class AccessLog {
   void flush();
 
  private:
+  // A turn that ends thousands of connections hands them over in parts.
+  static constexpr size_t kFlushBytes = 65536;
+
   util::LogSink* sink_;
   util::RecordFormat format_;
   std::string lines_;

@@ -17,10 +17,11 @@ class ConnectionBudget {
 
   // Counts a connection in, unless the operator's bound is reached.
   [[nodiscard]] bool try_take() {
-    const int64_t before = used_.fetch_add(1, std::memory_order_relaxed);
-    if (refuse_above_ == 0 || before < refuse_above_) return true;
-    give_back();
-    return false;
+    int64_t used = used_.load(std::memory_order_relaxed);
+    do {
+      if (refuse_above_ > 0 && used >= refuse_above_) return false;
+    } while (!used_.compare_exchange_weak(used, used + 1, std::memory_order_relaxed));
+    return true;
   }
   void give_back() { used_.fetch_sub(1, std::memory_order_relaxed); }
 

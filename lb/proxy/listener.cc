@@ -9,14 +9,9 @@
 
 namespace lb::proxy {
 
-Listener::Listener(event::Engine& engine, ConnectionTable& table, ConnectionBudget& budget,
-                   util::Log& log, const ListenerSnapshot& snapshot, net::UniqueFd fd)
-    : engine_(engine),
-      table_(table),
-      budget_(budget),
-      log_(log),
-      snapshot_(snapshot),
-      fd_(std::move(fd)) {
+Listener::Listener(event::Engine& engine, ConnectionTable& table, const WorkerContext& context,
+                   const ListenerSnapshot& snapshot, net::UniqueFd fd)
+    : engine_(engine), table_(table), context_(context), snapshot_(snapshot), fd_(std::move(fd)) {
   accept_.bind<&Listener::on_accept>(this);
   timer_.bind<&Listener::on_timer>(this);
 }
@@ -26,32 +21,31 @@ Listener::~Listener() { LB_ASSERT(!accept_.in_flight() && !timer_.is_running());
 void Listener::start() { arm(); }
 
 void Listener::arm() {
-  if (budget_.room() <= 0) {
-    engine_.timers().start(timer_, engine_.now_ms() + kPauseMs);
-    return;
-  }
+  if (context_.budget.room() <= 0)
+    return pause("as many connections as the open-file limit allows");
   // Many at a time can take in a whole backlog at once, so only while there is room for one.
-  engine_.accept(accept_, fd_.get(), budget_.room() > 2 * kBacklog);
+  engine_.accept(accept_, fd_.get(), context_.budget.room() > 2 * kBacklog);
 }
 
 void Listener::on_accept(event::Completion completion) {
   if (completion.result >= 0) table_.accept(completion.result, snapshot_);
   if (completion.more) {
-    if (budget_.room() < kBacklog) engine_.cancel(accept_);
+    if (context_.budget.room() < kBacklog) engine_.cancel(accept_);
     return;
   }
   if (state_ == State::kClosing) return finish();
   if (completion.result >= 0 || completion.result == -ECANCELED) return arm();
-  on_accept_failed(completion.result);
+  pause(std::strerror(-completion.result));
 }
 
-void Listener::on_accept_failed(int32_t error) {
-  if (pause_limit_.allows(engine_.now_ms())) {
-    log_.warn("accept paused",
-              {{"gateway", snapshot_.gateway},
-               {"listener", snapshot_.name},
-               {"why", std::strerror(-error)},
-               {"more_of_these", fmt::format("{}", pause_limit_.take_suppressed())}});
+void Listener::pause(const char* why) {
+  if (context_.pause_limit.allows(engine_.now_ms())) {
+    context_.log.warn(
+        "accept paused",
+        {{"gateway", snapshot_.gateway},
+         {"listener", snapshot_.name},
+         {"why", why},
+         {"more_of_these", fmt::format("{}", context_.pause_limit.take_suppressed())}});
   }
   if (state_ == State::kAccepting) engine_.timers().start(timer_, engine_.now_ms() + kPauseMs);
 }

@@ -7,10 +7,9 @@
 
 #include "lb/event/engine.h"
 #include "lb/net/fd.h"
-#include "lb/proxy/connection_budget.h"
 #include "lb/proxy/connection_table.h"
 #include "lb/proxy/snapshot.h"
-#include "lb/util/log.h"
+#include "lb/proxy/worker_context.h"
 
 namespace lb::proxy {
 
@@ -19,7 +18,7 @@ class Listener {
   static constexpr int kBacklog = 4096;
 
   // All but `fd` must outlive the listener. `fd` is a listening socket of its own.
-  Listener(event::Engine& engine, ConnectionTable& table, ConnectionBudget& budget, util::Log& log,
+  Listener(event::Engine& engine, ConnectionTable& table, const WorkerContext& context,
            const ListenerSnapshot& snapshot, net::UniqueFd fd);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -44,19 +43,17 @@ class Listener {
 
   void arm();
   void on_accept(event::Completion completion);
-  void on_accept_failed(int32_t error);
+  void pause(const char* why);
   void on_timer();
   void finish();
 
   event::Engine& engine_;
   ConnectionTable& table_;
-  ConnectionBudget& budget_;
-  util::Log& log_;
+  const WorkerContext& context_;
   const ListenerSnapshot& snapshot_;
   net::UniqueFd fd_;
   event::AcceptOp accept_;
   event::Timer timer_;  // the end of a pause, or of draining
-  util::LogLimit pause_limit_;
   State state_ = State::kAccepting;
   std::function<void()> on_closed_;
 };

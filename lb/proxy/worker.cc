@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "lb/proxy/access_log.h"
 #include "lb/proxy/connection_table.h"
 #include "lb/proxy/listener.h"
 #include "lb/proxy/router.h"
@@ -39,9 +40,9 @@ class Worker::Loop {
     table_.emplace(*engine_, *router_, context_.budget, access_log_, random.next());
     table_->set_on_empty([this] { tell_when_drained(); });
     for (BoundListener& entry : bound) {
-      listeners_.push_back(std::make_unique<Listener>(
-          *engine_, *table_, context_.budget, context_.log,
-          router_->snapshot().listeners[entry.listener], std::move(entry.fd)));
+      listeners_.push_back(std::make_unique<Listener>(*engine_, *table_, context_,
+                                                      router_->snapshot().listeners[entry.listener],
+                                                      std::move(entry.fd)));
       listeners_.back()->start();
     }
     open_listeners_ = listeners_.size();

@@ -13,10 +13,8 @@
 #include "absl/status/status.h"
 #include "lb/event/engine_factory.h"
 #include "lb/net/fd.h"
-#include "lb/proxy/access_log.h"
-#include "lb/proxy/connection_budget.h"
 #include "lb/proxy/snapshot.h"
-#include "lb/util/log.h"
+#include "lb/proxy/worker_context.h"
 
 namespace lb::proxy {
 
@@ -24,14 +22,6 @@ namespace lb::proxy {
 struct BoundListener {
   size_t listener = 0;
   net::UniqueFd fd;
-};
-
-// What workers share. All of it must outlive them.
-struct WorkerContext {
-  ConnectionBudget& budget;
-  util::Log& log;
-  util::LogSink* access_sink = nullptr;  // null = no access log
-  util::RecordFormat access_format = util::RecordFormat::kLogfmt;
 };
 
 class Worker {

@@ -2,6 +2,7 @@
 // or per connection; what can repeat quickly goes through a LogLimit. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -44,25 +45,26 @@ class Log {
   RecordFormat format_;
 };
 
-// Lets one event a second through and counts the rest, so that a storm is two lines and not a
-// million. One thread.
+// Lets one event a second through and counts the rest, so that a storm is a line a second and not a
+// million. Thread-safe.
 class LogLimit {
  public:
   bool allows(MonoTimeMs now_ms) {
-    if (now_ms < next_ms_) {
-      ++suppressed_;
-      return false;
+    MonoTimeMs next_ms = next_ms_.load(std::memory_order_relaxed);
+    if (now_ms >= next_ms &&
+        next_ms_.compare_exchange_strong(next_ms, now_ms + 1000, std::memory_order_relaxed)) {
+      return true;
     }
-    next_ms_ = now_ms + 1000;
-    return true;
+    suppressed_.fetch_add(1, std::memory_order_relaxed);
+    return false;
   }
 
   // How many were held back since the last time this was asked.
-  uint64_t take_suppressed() { return std::exchange(suppressed_, 0); }
+  uint64_t take_suppressed() { return suppressed_.exchange(0, std::memory_order_relaxed); }
 
  private:
-  MonoTimeMs next_ms_ = 0;
-  uint64_t suppressed_ = 0;
+  std::atomic<MonoTimeMs> next_ms_{0};
+  std::atomic<uint64_t> suppressed_{0};
 };
 
 }  // namespace lb::util

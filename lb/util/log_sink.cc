@@ -8,11 +8,21 @@
 #include <utility>
 
 #include "lb/util/clock.h"
-#include "lb/util/record.h"
 
 namespace lb::util {
+namespace {
 
-LogSink::LogSink(int fd) : fd_(fd), writer_([this] { run(); }) {}
+constexpr int kPollMs = 100;
+constexpr int kPatienceAtEndMs = 1000;
+
+uint64_t count_lines(std::string_view lines) {
+  return static_cast<uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+}
+
+}  // namespace
+
+LogSink::LogSink(int fd, RecordFormat format)
+    : fd_(fd), format_(format), writer_([this] { run(); }) {}
 
 LogSink::~LogSink() {
   {
@@ -27,15 +37,15 @@ void LogSink::write(std::string_view lines) {
   if (lines.empty()) return;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    const bool was_idle = pending_.empty() && untold_lines_ == 0;
     if (pending_.size() + lines.size() > kMaxPendingBytes) {
-      const auto count = static_cast<uint64_t>(std::count(lines.begin(), lines.end(), '\n'));
+      const uint64_t count = count_lines(lines);
       dropped_lines_ += count;
       untold_lines_ += count;
-      return;
+    } else {
+      pending_ += lines;
     }
-    const bool was_empty = pending_.empty();
-    pending_ += lines;
-    if (!was_empty) return;
+    if (!was_idle) return;
   }
   wakeup_.notify_one();
 }
@@ -49,35 +59,32 @@ void LogSink::run() {
   std::string lines;
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    wakeup_.wait(lock, [this] { return stopping_ || !pending_.empty(); });
-    if (pending_.empty()) return;
+    wakeup_.wait(lock, [this] { return stopping_ || !pending_.empty() || untold_lines_ > 0; });
+    if (pending_.empty() && untold_lines_ == 0) return;
     lines.clear();
     lines.swap(pending_);
     const uint64_t untold_lines = std::exchange(untold_lines_, 0);
     lock.unlock();
     if (untold_lines > 0) {
-      Record record(lines, RecordFormat::kLogfmt);
+      Record record(lines, format_);
       record.add_time("ts", wall_now_us());
       record.add("level", "warn");
       record.add("msg", "log lines dropped");
       record.add_number("lines", static_cast<int64_t>(untold_lines));
       record.finish();
     }
-    write_out(lines);
+    const bool was_written = write_out(lines);
     lock.lock();
+    if (!was_written) dropped_lines_ += count_lines(lines);
+    if (!was_written && stopping_) return;
   }
 }
 
-void LogSink::write_out(const std::string& lines) {
-  constexpr int kPollMs = 100;
-  constexpr int kPatienceAtEndMs = 1000;
-  int waited_at_end_ms = 0;
+bool LogSink::write_out(const std::string& lines) {
   for (size_t written = 0; written < lines.size();) {
     pollfd query = {fd_, POLLOUT, 0};
-    // A pipe that nobody reads must not keep the process from ending.
     if (::poll(&query, 1, kPollMs) == 0) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (stopping_ && (waited_at_end_ms += kPollMs) >= kPatienceAtEndMs) return;
+      if (has_given_up_waiting()) return false;
       continue;
     }
     // At most what a pipe that polls writable takes at once (pipe(7), PIPE_BUF).
@@ -86,9 +93,17 @@ void LogSink::write_out(const std::string& lines) {
     if (result > 0) {
       written += static_cast<size_t>(result);
     } else if (errno != EINTR && errno != EAGAIN) {
-      return;
+      return false;
     }
   }
+  return true;
+}
+
+bool LogSink::has_given_up_waiting() {
+  // A pipe that nobody reads must not keep the process from ending.
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) waited_at_end_ms_ += kPollMs;
+  return waited_at_end_ms_ >= kPatienceAtEndMs;
 }
 
 }  // namespace lb::util

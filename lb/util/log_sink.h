@@ -9,6 +9,8 @@
 #include <string_view>
 #include <thread>
 
+#include "lb/util/record.h"
+
 namespace lb::util {
 
 class LogSink {
@@ -16,8 +18,9 @@ class LogSink {
   // Lines beyond this, while the reader does not keep up, are dropped and counted.
   static constexpr size_t kMaxPendingBytes = 4 * 1024 * 1024;
 
-  // `fd` is not owned. Starts the writing thread.
-  explicit LogSink(int fd);
+  // `fd` is not owned. `format` is for the lines of its own that admit a loss. Starts the writing
+  // thread.
+  LogSink(int fd, RecordFormat format);
   LogSink(const LogSink&) = delete;
   LogSink& operator=(const LogSink&) = delete;
   // Writes what is pending, for at most a second when the reader does not read.
@@ -26,14 +29,18 @@ class LogSink {
   // Whole lines, each with its newline. They are dropped as one when there is no room.
   void write(std::string_view lines);
 
-  // Lines dropped so far.
+  // Lines dropped so far, for want of room or because they could not be written.
   uint64_t dropped_lines() const;
 
  private:
   void run();
-  void write_out(const std::string& lines);
+  // False when the lines were given up.
+  bool write_out(const std::string& lines);
+  bool has_given_up_waiting();
 
   const int fd_;
+  const RecordFormat format_;
+  int waited_at_end_ms_ = 0;  // by the writing thread
   mutable std::mutex mutex_;
   std::condition_variable wakeup_;
   std::string pending_;         // guarded by mutex_, as is what follows

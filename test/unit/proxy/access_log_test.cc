@@ -50,7 +50,7 @@ std::string written(const std::vector<AccessRecord>& records, RecordFormat forma
   const net::UniqueFd file(open(dir.path("log").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   REQUIRE(file.is_open());
   {
-    util::LogSink sink(file.get());
+    util::LogSink sink(file.get(), util::RecordFormat::kLogfmt);
     AccessLog log(&sink, format);
     REQUIRE(log.is_on());
     for (const AccessRecord& record : records) log.write(record);

@@ -79,7 +79,7 @@ TEST_CASE("log sink: everything that was written before the end comes out, in or
   const size_t count = test::scaled(20'000, 2000);
   std::vector<std::string> expected;
   {
-    LogSink sink(pipe.writer.get());
+    LogSink sink(pipe.writer.get(), RecordFormat::kLogfmt);
     for (size_t i = 0; i < count; ++i) {
       expected.push_back(numbered(i, i % 150));
       sink.write(expected.back() + "\n");
@@ -93,7 +93,7 @@ TEST_CASE("log sink: everything that was written before the end comes out, in or
 
 TEST_CASE("log sink: a line does not wait for the next one") {
   Pipe pipe;
-  LogSink sink(pipe.writer.get());
+  LogSink sink(pipe.writer.get(), RecordFormat::kLogfmt);
   for (int i = 0; i < 20; ++i) {
     sink.write("hello\n");
     char buffer[64];
@@ -109,7 +109,7 @@ TEST_CASE("log sink: lines of concurrent writers stay whole") {
   Pipe pipe;
   std::future<std::string> text = read_in_background(pipe);
   {
-    LogSink sink(pipe.writer.get());
+    LogSink sink(pipe.writer.get(), RecordFormat::kLogfmt);
     std::latch begin(kThreads);
     std::vector<std::thread> threads;
     for (size_t t = 0; t < kThreads; ++t) {
@@ -141,7 +141,7 @@ TEST_CASE("log sink: lines of concurrent writers stay whole") {
 
 TEST_CASE("log sink: a writer never waits for a reader, and what is dropped is admitted") {
   Pipe pipe;
-  auto sink = std::make_unique<LogSink>(pipe.writer.get());
+  auto sink = std::make_unique<LogSink>(pipe.writer.get(), RecordFormat::kLogfmt);
   get_stuck(*sink, pipe);
   // Two lines at a time, so that lines are counted and not writes.
   const std::string pair = numbered(1, 999) + "\n" + numbered(2, 999) + "\n";
@@ -161,7 +161,7 @@ TEST_CASE("log sink: a writer never waits for a reader, and what is dropped is a
 
 TEST_CASE("log sink: a loss is admitted where it happened, and once") {
   Pipe pipe;
-  auto sink = std::make_unique<LogSink>(pipe.writer.get());
+  auto sink = std::make_unique<LogSink>(pipe.writer.get(), RecordFormat::kLogfmt);
   get_stuck(*sink, pipe);
   sink->write(std::string(LogSink::kMaxPendingBytes - 1, 'y') + "\n");
   for (int i = 0; i < 7; ++i) sink->write("lost\n");
@@ -194,7 +194,7 @@ TEST_CASE("log sink: what is too large at once is admitted, too") {
     // The records of very many connections that end in one turn, say.
     std::string lines;
     while (lines.size() <= LogSink::kMaxPendingBytes) lines += numbered(3, 399) + "\n";
-    LogSink sink(pipe.writer.get());
+    LogSink sink(pipe.writer.get(), RecordFormat::kLogfmt);
     sink.write(lines);
     CHECK(sink.dropped_lines() ==
           static_cast<uint64_t>(std::count(lines.begin(), lines.end(), '\n')));
@@ -206,7 +206,7 @@ TEST_CASE("log sink: what is too large at once is admitted, too") {
 
 TEST_CASE("log sink: the end does not wait for ever for a reader that does not read") {
   Pipe pipe;
-  auto sink = std::make_unique<LogSink>(pipe.writer.get());
+  auto sink = std::make_unique<LogSink>(pipe.writer.get(), RecordFormat::kLogfmt);
   get_stuck(*sink, pipe);
   const bool more = GENERATE(false, true);
   INFO("more lines behind those that are being written: " << more);
@@ -219,7 +219,7 @@ TEST_CASE("log sink: the end does not wait for ever for a reader that does not r
 TEST_CASE("log sink: a reader that goes away stops nobody") {
   REQUIRE(std::signal(SIGPIPE, SIG_IGN) != SIG_ERR);
   Pipe pipe;
-  auto sink = std::make_unique<LogSink>(pipe.writer.get());
+  auto sink = std::make_unique<LogSink>(pipe.writer.get(), RecordFormat::kLogfmt);
   pipe.reader.reset();
   for (int i = 0; i < 1000; ++i) sink->write(numbered(1, 99) + "\n");
   CHECK(time_to_end(std::move(sink)) < test::patience(milliseconds(500)));

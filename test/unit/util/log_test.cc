@@ -18,7 +18,7 @@ std::vector<std::string> logged(LogLevel level, RecordFormat format,
                                 const std::function<void(Log&)>& write) {
   test::Pipe pipe;
   {
-    LogSink sink(pipe.writer.get());
+    LogSink sink(pipe.writer.get(), RecordFormat::kLogfmt);
     Log log(sink, level, format);
     write(log);
   }

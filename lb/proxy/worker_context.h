@@ -1,0 +1,17 @@
+// What the workers of a process share. All of it outlives them; all of it is thread-safe.
+#pragma once
+
+#include "lb/proxy/connection_budget.h"
+#include "lb/util/log.h"
+
+namespace lb::proxy {
+
+struct WorkerContext {
+  ConnectionBudget& budget;
+  util::Log& log;
+  util::LogLimit& pause_limit;           // one line for all listeners that cannot accept
+  util::LogSink* access_sink = nullptr;  // null = no access log
+  util::RecordFormat access_format = util::RecordFormat::kLogfmt;
+};
+
+}  // namespace lb::proxy
