@@ -72,13 +72,13 @@ void Flow::on_recv(event::Completion completion) {
 
 void Flow::on_sent(event::Completion completion) {
   release();
+  relayed_bytes_ += send_.sent_bytes;
   if (has_ended_) {
     // Abandoned while the kernel still had the bytes.
   } else if (completion.result < 0) {
     has_ended_ = true;
     connection_->on_reset(other(source_));
   } else {
-    relayed_bytes_ += static_cast<uint32_t>(completion.result);
     connection_->note_progress();
     if (reads_no_more_) {
       connection_->on_quiet();
@@ -90,7 +90,8 @@ void Flow::on_sent(event::Completion completion) {
 }
 
 void Flow::watch_source() {
-  if (was_watched_) return;
+  // Abandoned while the kernel still has the bytes: nobody would cancel the watch any more.
+  if (was_watched_ || has_ended_) return;
   was_watched_ = true;
   // No event asked for: an error is reported always (poll(2)).
   connection_->engine().poll(watch_, connection_->fd(source_), 0);
