@@ -72,8 +72,8 @@ TEST_CASE("limits: the limit of open files is raised to the hard one") {
 }
 
 TEST_CASE("limits: connections fit into the open files with everything else") {
-  for (const uint64_t open_files : {256, 1024, 4096, 20'000, 65'536, 1'048'576}) {
-    for (const uint64_t sockets : {1, 2, 16}) {
+  for (const uint64_t open_files : {256U, 1024U, 4096U, 20'000U, 65'536U, 1'048'576U}) {
+    for (const uint64_t sockets : {1U, 2U, 16U}) {
       for (const uint32_t workers : {1U, 2U, 8U}) {
         INFO(open_files << " files, " << sockets << " sockets, " << workers << " workers");
         const int64_t connections = connections_for(open_files, sockets, workers);

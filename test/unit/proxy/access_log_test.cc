@@ -11,6 +11,7 @@
 
 #include "test/support/access_record.h"
 #include "test/support/catch.h"
+#include "test/support/eventually.h"
 #include "test/support/socket.h"
 #include "test/support/temp_dir.h"
 
@@ -211,6 +212,17 @@ TEST_CASE("access log: lines leave in their order with flush, and each once") {
     begin = end + 1;
   }
   CHECK(next == records.size());
+}
+
+TEST_CASE("access log: a busy turn does not gather lines without bound") {
+  const test::TempDir dir;
+  const net::UniqueFd file(open(dir.path("log").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  REQUIRE(file.is_open());
+  util::LogSink sink(file.get(), RecordFormat::kLogfmt);
+  AccessLog log(&sink, RecordFormat::kLogfmt);
+  for (int i = 0; i < 1000; ++i) log.write(full_record());
+  CHECK(test::eventually([&] { return lseek(file.get(), 0, SEEK_END) > 0; }));
+  log.flush();
 }
 
 TEST_CASE("access log: without a sink it is off") {
