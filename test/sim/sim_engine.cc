@@ -56,6 +56,16 @@ SimEngine::~SimEngine() {
   }
 }
 
+std::string SimEngine::describe() const {
+  std::string text;
+  for (const auto& [ticket, flight] : flights_) {
+    text += fmt::format("{} on {}{}{}{}\n", name_of(flight.op->kind), flight.op->fd,
+                        flight.is_starved ? ", starved" : "", flight.is_decided ? ", decided" : "",
+                        flight.op->cancelled ? ", cancelled" : "");
+  }
+  return text;
+}
+
 SimEngine::Flight* SimEngine::flight_of(Ticket ticket) {
   const auto flight = flights_.find(ticket);
   return flight == flights_.end() ? nullptr : &flight->second;
@@ -234,10 +244,16 @@ void SimEngine::decide(Ticket ticket, int32_t result) {
   if (std::exchange(flight->is_starved, false)) std::erase(starved_, ticket);
   flight->is_decided = true;
   flight->result = result;
-  schedule_.soon([this, ticket] { finish(ticket); });
+  const int fd = flight->op->fd;
+  decided_[fd].push_back(ticket);
+  schedule_.soon([this, fd] { finish_next(fd); });
 }
 
-void SimEngine::finish(Ticket ticket) {
+void SimEngine::finish_next(int fd) {
+  const auto queue = decided_.find(fd);
+  const Ticket ticket = queue->second.front();
+  queue->second.pop_front();
+  if (queue->second.empty()) decided_.erase(queue);
   const Flight flight = *flight_of(ticket);
   flights_.erase(ticket);
   flight.op->unlink();
@@ -314,10 +330,12 @@ void SimEngine::run_posted() {
 util::MonoTimeMs SimEngine::next_turn_ms(util::MonoTimeMs deadline_ms) {
   util::MonoTimeMs next_ms = std::min(wakeup_ms(deadline_ms), schedule_.next_ms());
   std::unique_lock lock(mutex_);
-  if (next_ms == util::kNever && starved_.empty()) {
+  if (next_ms == util::kNever && starved_.empty() && posted_.empty()) {
     // Virtual time cannot bring anything any more, only another thread can.
-    const auto has_posted = [this] { return !posted_.empty(); };
-    if (!has_posted_.wait_for(lock, std::chrono::seconds(10), has_posted)) {
+    if (stuck_handler_) {
+      stuck_handler_();
+    } else if (!has_posted_.wait_for(lock, std::chrono::seconds(10),
+                                     [this] { return !posted_.empty(); })) {
       network_.fail("the loop sleeps and nothing will ever wake it");
     }
   }

@@ -6,8 +6,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "lb/event/engine.h"
@@ -40,7 +42,13 @@ class SimEngine final : public event::Engine {
   void post(Task task) override;
   void run_once(util::MonoTimeMs deadline_ms) override;
 
+  // Called when the loop sleeps for ever: nothing is to happen, and time brings nothing either. By
+  // default such a loop waits for a post().
+  void set_stuck_handler(std::function<void()> handler) { stuck_handler_ = std::move(handler); }
+
   size_t in_flight() const { return flights_.size(); }
+  // The operations in flight, for somebody who wonders why.
+  std::string describe() const;
 
  private:
   using Ticket = uint64_t;
@@ -67,7 +75,9 @@ class SimEngine final : public event::Engine {
   void attempt_send(Ticket ticket, event::SendOp& op);
   void attempt_poll(Ticket ticket, event::Op& op);
   void decide(Ticket ticket, int32_t result);
-  void finish(Ticket ticket);
+  // Hands out the completion that is first on the descriptor: what a kernel does on one descriptor,
+  // it does in an order, and tells in that order.
+  void finish_next(int fd);
   static void poison(event::Op& op);
 
   util::MonoTimeMs next_turn_ms(util::MonoTimeMs deadline_ms);
@@ -80,7 +90,9 @@ class SimEngine final : public event::Engine {
   OpQueue in_flight_;  // an operation that dies while in it is noticed
   std::map<Ticket, Flight> flights_;
   std::deque<Ticket> starved_;
+  std::map<int, std::deque<Ticket>> decided_;  // by descriptor
   Ticket last_ticket_ = 0;
+  std::function<void()> stuck_handler_;
 
   std::mutex mutex_;  // guards posted_
   std::condition_variable has_posted_;

@@ -1,0 +1,111 @@
+// What a seed stands for.
+#include <algorithm>
+#include <array>
+
+#include "test/sim/relay_run.h"
+
+namespace lb::sim {
+namespace {
+
+using util::Random;
+
+template <typename T, size_t kSize>
+T one_of(Random& random, const std::array<T, kSize>& choices) {
+  return choices[random.below(kSize)];
+}
+
+ScriptPlan make_script(Random& random, bool is_benign) {
+  ScriptPlan script;
+  script.size_bytes = random.one_in(5) ? 0 : random.below(uint64_t{1} << (2 + random.below(14)));
+  const uint64_t piece = std::max<uint64_t>(script.size_bytes / 50, 1);
+  script.max_write_bytes = piece + random.below(uint64_t{1} << random.below(14));
+  script.max_read_bytes = 200 + random.below(uint64_t{1} << random.below(15));
+  script.max_pause_ms = one_of<uint32_t>(random, std::array<uint32_t, 4>{0, 1, 5, 20});
+  using Leave = ScriptPlan::Leave;
+  script.leave =
+      one_of(random, std::array{Leave::kFinish, Leave::kFinish, Leave::kFinishAfterPeer});
+  if (is_benign) return script;
+  if (random.one_in(2)) {
+    script.leave =
+        one_of(random, std::array{Leave::kReset, Leave::kReset, Leave::kClose, Leave::kNever});
+  }
+  script.leave_ms = static_cast<int64_t>(random.below(uint64_t{1} << random.below(14)));
+  if (random.one_in(4)) {
+    script.stall_after_bytes = random.below(script.size_bytes + 1);
+    script.stall_ms =
+        one_of<int64_t>(random, std::array<int64_t, 4>{100, 900, 20'000, util::kNever});
+  }
+  return script;
+}
+
+EndpointKind make_endpoint(Random& random) {
+  using enum EndpointKind;
+  return one_of(random, std::array{kAccepting, kAccepting, kAccepting, kAccepting, kRefusing,
+                                   kUnreachable, kSlow, kSilent});
+}
+
+ConnectionPlan make_connection(Random& random, bool is_benign) {
+  ConnectionPlan plan;
+  plan.arrives_ms = static_cast<int64_t>(random.below(100));
+  plan.client = make_script(random, is_benign);
+  plan.server = make_script(random, is_benign);
+  // Both waiting for the other's FIN is no way to end.
+  if (is_benign && plan.client.leave == ScriptPlan::Leave::kFinishAfterPeer) {
+    plan.server.leave = ScriptPlan::Leave::kFinish;
+  }
+  const size_t endpoints = 1 + random.below(3);
+  for (size_t i = 0; i < endpoints; ++i) {
+    plan.endpoints.push_back(is_benign ? EndpointKind::kAccepting : make_endpoint(random));
+  }
+  plan.listener.buffer_limit_bytes = 4096;
+  if (is_benign) return plan;
+  plan.listener.idle_timeout_ms =
+      one_of<int64_t>(random, std::array<int64_t, 5>{0, 300, 5'000, 60'000, 3'600'000});
+  plan.listener.half_close_timeout_ms =
+      one_of<int64_t>(random, std::array<int64_t, 5>{0, 200, 3'000, 60'000, 300'000});
+  plan.service.connect_timeout_ms = one_of<int64_t>(random, std::array<int64_t, 3>{20, 500, 5'000});
+  plan.service.retry_max_attempts = 1 + static_cast<uint32_t>(random.below(4));
+  plan.service.retry_total_timeout_ms =
+      one_of<int64_t>(random, std::array<int64_t, 3>{30, 1'000, 10'000});
+  return plan;
+}
+
+SimOptions make_sim(Random& random, uint64_t seed, bool is_benign) {
+  SimOptions sim;
+  sim.seed = seed;
+  sim.max_delay_ms = one_of<uint32_t>(random, std::array<uint32_t, 4>{0, 1, 5, 30});
+  sim.pause_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{0, 50, 300});
+  sim.pause_ms = one_of<uint32_t>(random, std::array<uint32_t, 3>{20, 300, 2'000});
+  sim.prompt_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{1, 2, 10});
+  sim.short_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{2, 3, 10});
+  sim.min_socket_bytes = one_of<uint32_t>(random, std::array<uint32_t, 3>{100, 1'000, 10'000});
+  sim.max_socket_bytes =
+      sim.min_socket_bytes * one_of<uint32_t>(random, std::array<uint32_t, 3>{1, 3, 20});
+  sim.starve_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{0, 0, 20});
+  sim.late_turn_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{0, 10, 2});
+  if (!is_benign && random.one_in(10)) sim.emfile_one_in = 3;
+  return sim;
+}
+
+}  // namespace
+
+RunPlan RunPlan::make(uint64_t seed) {
+  Random random(seed);
+  RunPlan plan;
+  plan.is_benign = random.one_in(4);
+  plan.sim = make_sim(random, seed, plan.is_benign);
+  const size_t connections = 1 + random.below(4);
+  for (size_t i = 0; i < connections; ++i) {
+    plan.connections.push_back(make_connection(random, plan.is_benign));
+  }
+  plan.engine.buffer_size_bytes =
+      one_of<uint32_t>(random, std::array<uint32_t, 3>{128, 1'024, 4'096});
+  plan.engine.max_buffers = 2 * static_cast<uint32_t>(connections);
+  if (!plan.is_benign) {
+    plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
+    if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));
+  }
+  return plan;
+}
+
+}  // namespace lb::sim

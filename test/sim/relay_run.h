@@ -1,0 +1,108 @@
+// One simulated life of a worker: a few clients, their servers, the product's connections between
+// them, and a check of everything that must hold afterwards. All of it follows from the seed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lb/event/engine.h"
+#include "lb/proxy/connection_table.h"
+#include "lb/util/log_sink.h"
+#include "lb/util/random.h"
+#include "test/sim/relay_script.h"
+#include "test/sim/sim_engine.h"
+#include "test/sim/sim_network.h"
+#include "test/support/access_record.h"
+
+namespace lb::sim {
+
+// How an endpoint answers a connect.
+enum class EndpointKind { kAccepting, kRefusing, kUnreachable, kSlow, kSilent };
+
+// What one client and its service are to do.
+struct ConnectionPlan {
+  util::MonoTimeMs arrives_ms = 0;
+  ScriptPlan client;
+  ScriptPlan server;
+  std::vector<EndpointKind> endpoints;
+  config::ListenerPolicy listener;
+  config::ServicePolicy service;
+};
+
+struct RunPlan {
+  SimOptions sim;
+  event::EngineOptions engine;
+  std::vector<ConnectionPlan> connections;
+  util::MonoTimeMs kill_ms = util::kNever;  // when all are killed
+  // Nothing in the run but well-behaved ends: then the outcome is known exactly.
+  bool is_benign = false;
+
+  static RunPlan make(uint64_t seed);
+};
+
+class RelayRun {
+ public:
+  explicit RelayRun(const RunPlan& plan);
+  ~RelayRun();
+
+  // Everything that was not as it should be.
+  std::vector<std::string> run();
+
+  // For statistics: how the connections ended.
+  std::vector<std::string> close_words() const;
+
+ private:
+  // One client, and the server that it got to, if any.
+  struct Party {
+    const ConnectionPlan* plan = nullptr;
+    size_t index = 0;
+    std::unique_ptr<Script> client;
+    std::deque<Script> servers;  // of every connection that was established; the last one counts
+    std::optional<test::AccessRecord> record;
+
+    Script* server() { return servers.empty() ? nullptr : &servers.back(); }
+  };
+
+  static std::shared_ptr<const proxy::Snapshot> make_snapshot(const RunPlan& plan);
+  static net::Address address_of(size_t party, size_t endpoint);
+  void add_server(Party& party, size_t endpoint, EndpointKind kind);
+  void arrive(Party& party);
+  void kill_at(util::MonoTimeMs at_ms);
+  void turn_until_empty();
+  [[noreturn]] void give_up();
+  void drain_scripts();
+  void read_log();
+
+  void fail(const std::string& what) { failures_.push_back(what); }
+  void check_left_overs();
+  void check(Party& party);
+  void check_stream(Party& party, Script& from, Script& to, const char* name);
+  bool may_expect_flush(Party& party, const Script& from, const Script& to) const;
+  void check_reason(Party& party);
+  void check_benign(Party& party);
+  static uint64_t seed_of(const Party& party, bool upstream) {
+    return party.index * 2 + (upstream ? 1 : 0);
+  }
+
+  RunPlan plan_;
+  std::vector<std::string> failures_;
+  SimNetwork network_;
+  SimEngine engine_;
+  int log_fd_;
+  std::unique_ptr<util::LogSink> sink_;
+  proxy::AccessLog log_;
+  std::shared_ptr<const proxy::Snapshot> snapshot_;
+  proxy::Router router_;
+  proxy::ConnectionBudget budget_;
+  proxy::ConnectionTable table_;
+  std::deque<Party> parties_;
+  size_t arrived_ = 0;
+  bool was_killed_ = false;
+  bool is_stuck_ = false;
+};
+
+}  // namespace lb::sim

@@ -1,0 +1,100 @@
+// A script at one end of a relayed connection: what it sends and when, how it reads, and how it
+// leaves. It checks every byte it gets against what the other end's script sends.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "lb/util/clock.h"
+#include "test/sim/sim_schedule.h"
+#include "test/sim/sim_socket.h"
+#include "test/support/byte_stream.h"
+
+namespace lb::sim {
+
+struct ScriptPlan {
+  enum class Leave {
+    kFinish,           // FIN after the last byte
+    kFinishAfterPeer,  // FIN once the other end's has come
+    kReset,            // RST at leave_ms, whatever is going on
+    kClose,            // close(2) at leave_ms, whatever is going on
+    kNever,            // neither
+  };
+
+  uint64_t size_bytes = 0;
+  size_t max_write_bytes = 1;
+  size_t max_read_bytes = 1;
+  uint32_t max_pause_ms = 0;  // between two steps
+  Leave leave = Leave::kFinish;
+  util::MonoTimeMs leave_ms = 0;
+  // From so many received bytes on it reads nothing for so long; kNever = until the end.
+  uint64_t stall_after_bytes = UINT64_MAX;
+  util::MonoTimeMs stall_ms = 0;
+
+  // Sends all, reads all, and ends with FIN without letting anybody wait for long.
+  bool is_benign() const {
+    return (leave == Leave::kFinish || leave == Leave::kFinishAfterPeer) && stall_ms < 1000;
+  }
+  std::string describe() const;
+};
+
+class Script {
+ public:
+  enum class End { kNone, kFIN, kRST };
+
+  // `out_seed` and `in_seed` are of the streams that this end sends and gets.
+  Script(SimSchedule& schedule, SimSocket& socket, const ScriptPlan& plan, uint64_t out_seed,
+         uint64_t in_seed);
+  Script(const Script&) = delete;
+  Script& operator=(const Script&) = delete;
+
+  void start();
+  // Reads whatever comes from now on, for a run that is over.
+  void drain();
+
+  uint64_t sent_bytes() const { return written_bytes_; }
+  uint64_t received_bytes() const { return in_.offset(); }
+  // Of what was sent, what reached the proxy's kernel.
+  uint64_t arrived_bytes() const { return socket_.tcp_state().acked_bytes; }
+  bool has_wrong_bytes() const { return has_wrong_bytes_; }
+  // FIN was sent, by a shutdown or a close.
+  bool has_finished() const { return has_finished_; }
+  bool has_reset() const { return has_reset_; }
+  // It has closed its socket on its own account, and hears nothing any more.
+  bool has_left() const { return has_left_; }
+  // How the incoming stream ended.
+  End end() const { return end_; }
+  // This end is closed, or knows that the other one is gone.
+  bool is_over() const { return socket_.is_closed() || end_ == End::kRST; }
+  // How long nobody heard of it: bytes written or read, or a FIN.
+  util::MonoTimeMs last_action_ms() const { return last_action_ms_; }
+  std::string describe() const;
+
+ private:
+  void step_soon();
+  void step();
+  bool read();
+  bool write();
+  void leave();
+
+  SimSchedule& schedule_;
+  SimSocket& socket_;
+  const ScriptPlan plan_;
+  test::ByteStream out_;
+  test::ByteStream in_;
+  std::string pending_;  // of the outgoing stream, not written yet
+  util::MonoTimeMs last_action_ms_;
+  bool step_is_scheduled_ = false;
+  bool is_stalled_ = false;
+  bool has_stalled_ = false;
+  bool is_draining_ = false;
+  bool has_finished_ = false;
+  bool has_reset_ = false;
+  bool has_left_ = false;
+  bool has_wrong_bytes_ = false;
+  bool is_broken_ = false;  // a send was told of a RST
+  uint64_t written_bytes_ = 0;
+  End end_ = End::kNone;
+};
+
+}  // namespace lb::sim
