@@ -1,6 +1,8 @@
 // Start, drain, sudden death, and which engine is taken.
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -176,6 +178,23 @@ TEST_CASE("the process starts no other process, and one worker for each CPU it m
   Balancer balancer(engine, {backend.address()}, {.process = one_cpu});
   CHECK(children_of(balancer.process().pid()).empty());
   for (int i = 0; i < 10; ++i) CHECK(served(balancer.address()));
+  balancer.process().stop();
+}
+
+TEST_CASE("an unprivileged user runs it as well") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  if (::getuid() != 0) return;  // then every other test says so
+  TcpBackend backend(echo);
+  SluiceOptions nobody;
+  nobody.before_exec = [] {
+    constexpr uid_t kNobody = 65534;
+    if (::setgroups(0, nullptr) != 0 || ::setgid(kNobody) != 0 || ::setuid(kNobody) != 0) {
+      ::_exit(126);
+    }
+  };
+  Balancer balancer(engine, {backend.address()}, {.process = nobody});
+  CHECK(served(balancer.address()));
+  CHECK(balancer.process().wait_records(1).front().text("engine") == engine);
   balancer.process().stop();
 }
 

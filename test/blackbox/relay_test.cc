@@ -18,18 +18,18 @@ namespace {
 
 // All scripts through one process, one connection after the other.
 void run_scripts(const std::string& engine, const net::Address& backend_address,
-                 const BalancerOptions& options) {
-  const Balancer balancer(engine, {backend_address}, options);
+                 const BalancerOptions& options, const char* client_ip = "127.0.0.1") {
+  Balancer balancer(engine, {backend_address}, options);
   for (const RelayScript& script : relay_scripts()) {
     INFO(engine << ": " << script.name);
     TcpBackend backend(script.backend, backend_address);
-    Socket client = balancer.connect();
+    Socket client = Socket::connect(ip_address(client_ip, balancer.address().port()));
     REQUIRE_NOTHROW(script.client(client));
     client.close();
     REQUIRE_NOTHROW(backend.wait_finished(1));
     if (backend_address.is_unix()) ::unlink(backend_address.to_string().c_str());
   }
-  REQUIRE_NOTHROW(const_cast<Balancer&>(balancer).process().stop());
+  REQUIRE_NOTHROW(balancer.process().stop());
 }
 
 }  // namespace
@@ -37,6 +37,11 @@ void run_scripts(const std::string& engine, const net::Address& backend_address,
 TEST_CASE("every relay script passes through the balancer") {
   const auto engine = SLUICE_EACH_ENGINE();
   run_scripts(engine, ip_address("127.0.0.1", allocate_port()), {});
+}
+
+TEST_CASE("every relay script passes over IPv6") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  run_scripts(engine, ip_address("::1", allocate_port()), {}, "::1");
 }
 
 TEST_CASE("every relay script passes with the smallest buffer") {

@@ -1,5 +1,7 @@
 #include "test/support/temp_dir.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +15,8 @@ TempDir::TempDir() {
   std::string name = (std::filesystem::temp_directory_path() / "sluice-test-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) fail_errno("mkdtemp " + name);
   path_ = name;
+  // Programs that give up root read their files here as well.
+  if (::chmod(path_.c_str(), 0755) != 0) fail_errno("chmod " + path_);
 }
 
 TempDir::~TempDir() {

@@ -1,4 +1,4 @@
-// A folder of a test, removed with everything in it.
+// A folder of a test that every user may read, removed with everything in it.
 #pragma once
 
 #include <string>
