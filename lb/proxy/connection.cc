@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "lb/proxy/connection_table.h"
 
@@ -11,6 +12,9 @@ namespace {
 // How often a socket is asked whether its peer has taken everything, at most: there is no event for
 // that.
 constexpr uint32_t kMaxFlushIntervalMs = 50;
+
+// How soon a connection that found no descriptor tries again.
+constexpr util::MonoTimeMs kDialAgainMs = 50;
 
 // How long lingering lasts where neither halfCloseTimeout nor idleTimeout bounds it.
 constexpr int64_t kDefaultLingerMs = 300'000;
@@ -72,13 +76,29 @@ void Connection::dial() {
   }
   if (endpoint == nullptr) return close(reason_);
   const int fd = engine().open_stream_socket(endpoint->address().family());
-  if (fd < 0) return close(CloseReason::kOutOfResources);
+  if (fd < 0) return wait_to_dial(fd);
+  end_wait();
   fds_[index(Side::kUpstream)] = fd;
   tried_.push_back(endpoint);
   endpoint->add_active();
   engine().connect(connect_, fd, endpoint->address());
   attempt_deadline_ms_ = std::min(now_ms + policy.connect_timeout_ms, total_deadline_ms);
   wake_by(attempt_deadline_ms_);
+}
+
+void Connection::wait_to_dial(int32_t error) {
+  const bool may_pass = error == -EMFILE || error == -ENFILE;
+  if (!may_pass || (!waits_to_dial_ && !table_.budget_.try_wait())) {
+    return close(CloseReason::kOutOfResources);
+  }
+  waits_to_dial_ = true;
+  reason_ = CloseReason::kOutOfResources;
+  attempt_deadline_ms_ = engine().now_ms() + kDialAgainMs;
+  wake_by(attempt_deadline_ms_);
+}
+
+void Connection::end_wait() {
+  if (std::exchange(waits_to_dial_, false)) table_.budget_.end_wait();
 }
 
 void Connection::on_connected(event::Completion completion) {
@@ -197,6 +217,7 @@ void Connection::close(CloseReason reason) {
   if (state_ == State::kClosing) return;
   state_ = State::kClosing;
   reason_ = reason;
+  end_wait();
   engine().timers().stop(timer_);
   engine().cancel(connect_);
   for (Flow& flow : flows_) flow.abandon();
@@ -227,10 +248,12 @@ void Connection::wake_by(util::MonoTimeMs deadline_ms) {
 void Connection::on_timer() {
   switch (state_) {
     case State::kConnecting:
-      if (engine().now_ms() >= attempt_deadline_ms_) {
-        engine().cancel(connect_);
-      } else {
+      if (engine().now_ms() < attempt_deadline_ms_) {
         wake_by(attempt_deadline_ms_);
+      } else if (waits_to_dial_) {
+        dial();
+      } else {
+        engine().cancel(connect_);
       }
       break;
     case State::kRelaying:

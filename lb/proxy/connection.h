@@ -77,6 +77,9 @@ class Connection : public util::ListNode<ConnectionTag> {
 
   // Connects to the next endpoint; closes when there is none.
   void dial();
+  // No descriptor for the other side: waits for one, or gives up.
+  void wait_to_dial(int32_t error);
+  void end_wait();
   void on_connected(event::Completion completion);
   void hang_up_upstream();
   void begin_relaying();
@@ -118,6 +121,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   uint32_t flush_interval_ms_ = 1;
   State state_ = State::kConnecting;
   ClosePlace place_ = ClosePlace::kConnect;
+  bool waits_to_dial_ = false;
   // Why it ends: the last connect failure while connecting, final once lingering or closing.
   CloseReason reason_ = CloseReason::kNoBackend;
   std::optional<Side> first_fin_;

@@ -1,6 +1,7 @@
 // How many connections the process may have. Two bounds, of two kinds: the operator's
 // `maxConnections` is a policy, so who comes beyond it is refused; what the open-file limit allows
-// is a state, so accepting waits and the clients with it. Shared by all workers; any thread.
+// is a state, so accepting waits and the clients with it. A connection that has found no descriptor
+// for its other side waits here, too, and goes before new ones. Shared by all workers; any thread.
 #pragma once
 
 #include <atomic>
@@ -27,12 +28,26 @@ class ConnectionBudget {
 
   int64_t used() const { return used_.load(std::memory_order_relaxed); }
   // Connections that may still be accepted before accepting has to wait.
-  int64_t room() const { return pause_above_ - used(); }
+  int64_t room() const { return waiting() > 0 ? 0 : pause_above_ - used(); }
+
+  // A connection waits for a descriptor. Only few may: clients that wait hold descriptors
+  // themselves, and too many of them would wait for each other.
+  [[nodiscard]] bool try_wait() {
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) < kMaxWaiting) return true;
+    end_wait();
+    return false;
+  }
+  void end_wait() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
+  static constexpr int64_t kMaxWaiting = 8;
+
+  int64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
+
   const int64_t refuse_above_;
   const int64_t pause_above_;
   alignas(64) std::atomic<int64_t> used_{0};
+  std::atomic<int64_t> waiting_{0};
 };
 
 }  // namespace lb::proxy
