@@ -66,8 +66,8 @@ void RelayRun::check_stream(Party& party, Script& from, Script& to, const char* 
   }
 }
 
-// After a reset, what had arrived is still offered to the other end for halfCloseTimeout: to one that
-// reads it, and where nothing else ends the connection first.
+// After a reset, what had arrived is still offered to the other end for halfCloseTimeout: to one
+// that reads it, and where nothing else ends the connection first.
 bool RelayRun::may_expect_flush(Party& party, const Script& from, const Script& to) const {
   const config::ListenerPolicy& policy = party.plan->listener;
   const ScriptPlan& reader = &to == party.client.get() ? party.plan->client : party.plan->server;

@@ -215,6 +215,18 @@ std::vector<std::string> RelayRun::close_words() const {
   return words;
 }
 
+std::string RelayRun::summary() const {
+  std::string text =
+      fmt::format("{} turns, until {}\n", engine_.counters().turns, engine_.now_ms());
+  for (const Party& party : parties_) {
+    text += party.client->describe() + "\n";
+    for (const Script& server : party.servers) text += server.describe() + "\n";
+    // But for its wall clock.
+    if (party.record) text += party.record->line().substr(party.record->line().find(" id=")) + "\n";
+  }
+  return text;
+}
+
 void RelayRun::check_left_overs() {
   if (network_.open_fds() != 0) fail(fmt::format("{} descriptors left", network_.open_fds()));
   if (engine_.in_flight() != 0) fail(fmt::format("{} operations left", engine_.in_flight()));

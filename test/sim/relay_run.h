@@ -54,6 +54,8 @@ class RelayRun {
 
   // For statistics: how the connections ended.
   std::vector<std::string> close_words() const;
+  // All that happened, in short; the same for the same seed.
+  std::string summary() const;
 
  private:
   // One client, and the server that it got to, if any.

@@ -28,7 +28,7 @@ TEST_CASE("relay: whatever the ends do, bytes are exact, ends are told and nothi
     for (const std::string& word : run.close_words()) ++reasons[word];
   }
   for (const auto& [word, count] : reasons) fmt::print("{} {}\n", word, count);
-  if (runs < 400) return;
+  if (runs < 1000) return;
   // The seeds must reach every way a connection can end.
   for (const char* word : {"client_fin", "server_fin", "client_reset", "server_reset",
                            "connect_refused", "connect_timeout", "connect_failed", "idle_timeout",
