@@ -3,6 +3,13 @@
 
 #ifdef SLUICE_CATCH2_V3
 #include <catch2/catch_all.hpp>
+
+#include <string>
+
+// The name that version 2 has for it.
+namespace Catch {
+inline auto Contains(const std::string& part) { return Matchers::ContainsSubstring(part); }
+}  // namespace Catch
 #else
 #include <catch2/catch.hpp>
 #endif
