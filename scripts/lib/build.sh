@@ -35,3 +35,18 @@ compile() {
   rm -f "$log"
   ninja --quiet -j "$(nproc)" -C "$dir" "$@"
 }
+
+# suite_targets DIR SUITE...: what has to be built for the tests of these suites, one a line.
+suite_targets() {
+  local dir=$1
+  shift
+  meson introspect --tests "$dir" | python3 -c '
+import json, os, sys
+root, suites = os.path.realpath(sys.argv[1]) + os.sep, set(sys.argv[2:])
+tests = [test for test in json.load(sys.stdin)
+         if suites & {suite.split(":")[-1] for suite in test["suite"]}]
+programs = {os.path.realpath(test["cmd"][0]) for test in tests}
+ours = sorted(path[len(root):] for path in programs if path.startswith(root))
+print("lb/sluice", *ours, sep="\n")
+' "$dir" "$@"
+}
