@@ -15,6 +15,9 @@ const std::set<std::string> kConnectFailures = {"connect_refused", "connect_time
 const std::set<std::string> kResets = {"client_reset", "server_reset"};
 const std::set<std::string> kFins = {"client_fin", "server_fin"};
 
+// Two long pauses of the network, and the time after which somebody looks.
+constexpr util::MonoTimeMs kNoticeMs = 5'000;
+
 }  // namespace
 
 void RelayRun::check(Party& party) {
@@ -37,6 +40,8 @@ void RelayRun::check(Party& party) {
     fail("bytes from nowhere");
   }
   check_reason(party);
+  check_notice(party, *party.client);
+  if (party.server() != nullptr) check_notice(party, *party.server());
   if (plan_.is_benign) check_benign(party);
   if (failures_.size() == failures_before) return;
   fail(fmt::format("connection {}: {}", party.index, party.record->line()));
@@ -84,12 +89,16 @@ void RelayRun::check_reason(Party& party) {
   Script* const server = party.server();
   const auto bytes_in = static_cast<uint64_t>(party.record->number("bytes_in"));
   const auto bytes_out = static_cast<uint64_t>(party.record->number("bytes_out"));
-  if (bytes_in > client.sent_bytes()) fail("bytes_in counts too much");
-  // A send that was cut short is not counted, however much of it went out.
-  const uint64_t uncounted = plan_.engine.buffer_size_bytes;
-  if (bytes_out + uncounted < client.received_bytes()) fail("bytes_out counts too little");
-  if (server != nullptr && bytes_in + uncounted < server->received_bytes()) {
-    fail("bytes_in counts too little");
+  // Counted is what a destination's kernel took: no less than what its end got, and no more than
+  // what came from the source.
+  if (bytes_in > client.arrived_bytes()) fail("bytes_in counts too much");
+  if (bytes_out < client.received_bytes()) fail("bytes_out counts too little");
+  if (server != nullptr) {
+    if (bytes_out > server->arrived_bytes()) fail("bytes_out counts too much");
+    if (bytes_in < server->received_bytes()) fail("bytes_in counts too little");
+  }
+  if (party.record->number("attempts") > party.plan->service.retry_max_attempts) {
+    fail("too many attempts");
   }
   if (reason == "killed") {
     if (!was_killed_) fail("killed by nobody");
@@ -117,6 +126,14 @@ void RelayRun::check_reason(Party& party) {
       fail("a refused client got no RST");
     }
     if (reason == "out_of_resources" && plan_.sim.emfile_one_in == 0) fail("nothing was short");
+    const config::ServicePolicy& policy = party.plan->service;
+    const int64_t limit_ms =
+        std::min(policy.retry_total_timeout_ms,
+                 policy.connect_timeout_ms * static_cast<int64_t>(policy.retry_max_attempts));
+    const bool may_wait = plan_.sim.emfile_one_in != 0;
+    if (!may_wait && party.record->number("duration_ms") > limit_ms + kNoticeMs) {
+      fail("connecting took longer than it may");
+    }
   } else if (kTimeouts.contains(reason)) {
     const config::ListenerPolicy& policy = party.plan->listener;
     const int64_t limit_ms =
@@ -125,6 +142,19 @@ void RelayRun::check_reason(Party& party) {
     if (party.record->number("duration_ms") < limit_ms) fail("a timeout that came too early");
   } else {
     fail("an unexpected reason");
+  }
+}
+
+// A RST is noticed soon, even if nobody reads from that side, and then only a flush holds it up.
+void RelayRun::check_notice(Party& party, const Script& from) {
+  const ScriptPlan& plan = &from == party.client.get() ? party.plan->client : party.plan->server;
+  const bool has_reset = from.has_reset() && plan.leave == ScriptPlan::Leave::kReset;
+  if (!has_reset || from.has_finished() || plan_.engine.max_buffers < 64) return;
+  const util::MonoTimeMs ended_ms = party.accepted_ms + party.record->number("duration_ms");
+  const bool is_flushed = kResets.contains(party.record->close_word());
+  const int64_t flush_ms = is_flushed ? party.plan->listener.half_close_timeout_ms : 0;
+  if (ended_ms > from.left_ms() + flush_ms + kNoticeMs) {
+    fail(fmt::format("a RST took {} ms to be noticed", ended_ms - from.left_ms()));
   }
 }
 

@@ -30,7 +30,7 @@ ScriptPlan make_script(Random& random, bool is_benign) {
         one_of(random, std::array{Leave::kReset, Leave::kReset, Leave::kClose, Leave::kNever});
   }
   script.leave_ms = static_cast<int64_t>(random.below(uint64_t{1} << random.below(14)));
-  if (random.one_in(4)) {
+  if (random.one_in(3)) {
     script.stall_after_bytes = random.below(script.size_bytes + 1);
     script.stall_ms =
         one_of<int64_t>(random, std::array<int64_t, 4>{100, 900, 20'000, util::kNever});
@@ -83,7 +83,7 @@ SimOptions make_sim(Random& random, uint64_t seed, bool is_benign) {
       sim.min_socket_bytes * one_of<uint32_t>(random, std::array<uint32_t, 3>{1, 3, 20});
   sim.starve_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{0, 0, 20});
   sim.late_turn_one_in = one_of<uint32_t>(random, std::array<uint32_t, 3>{0, 10, 2});
-  if (!is_benign && random.one_in(10)) sim.emfile_one_in = 3;
+  if (!is_benign && random.one_in(10)) sim.emfile_one_in = random.one_in(2) ? 1 : 3;
   return sim;
 }
 

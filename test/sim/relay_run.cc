@@ -15,6 +15,7 @@ namespace {
 constexpr util::MonoTimeMs kStartMs = 5'000'000'000;
 // Whoever lives so long will not end by itself.
 constexpr util::MonoTimeMs kEndOfTimeMs = 10 * 3'600'000;
+constexpr int64_t kRoom = 1'000'000;
 constexpr int kMaxTurns = 3'000'000;
 
 }  // namespace
@@ -28,7 +29,7 @@ RelayRun::RelayRun(const RunPlan& plan)
       log_(sink_.get(), util::RecordFormat::kLogfmt),
       snapshot_(make_snapshot(plan_)),
       router_(snapshot_, plan_.sim.seed),
-      budget_(0, 1'000'000),
+      budget_(0, kRoom),
       table_(engine_, router_, budget_, log_, 1) {
   network_.set_failure_handler([this](const std::string& what) { fail(what); });
   engine_.set_stuck_handler([this] { is_stuck_ = true; });
@@ -108,6 +109,7 @@ void RelayRun::arrive(Party& party) {
   party.client = std::make_unique<Script>(network_.schedule(), *socket, party.plan->client,
                                           seed_of(party, false), seed_of(party, true));
   party.client->start();
+  party.accepted_ms = engine_.now_ms();
   ++arrived_;
   table_.accept(fd, snapshot_->listeners[party.index]);
 }
@@ -233,6 +235,7 @@ void RelayRun::check_left_overs() {
   if (engine_.buffers().lent() != 0) fail(fmt::format("{} buffers left", engine_.buffers().lent()));
   if (engine_.timers().next_wakeup_ms() != util::kNever) fail("a timer is left running");
   if (budget_.used() != 0) fail(fmt::format("a budget of {} is left", budget_.used()));
+  if (budget_.room() != kRoom) fail("a connection still waits for a descriptor");
   for (const auto& service : snapshot_->services) {
     for (const auto& weighted : service.endpoints) {
       if (weighted.endpoint->active() != 0) fail("an endpoint is left with active connections");

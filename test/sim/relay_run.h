@@ -52,6 +52,8 @@ class RelayRun {
   // Everything that was not as it should be.
   std::vector<std::string> run();
 
+  // The record of the first connection, of a run with one.
+  const test::AccessRecord& record() const { return *parties_.front().record; }
   // For statistics: how the connections ended.
   std::vector<std::string> close_words() const;
   // All that happened, in short; the same for the same seed.
@@ -62,6 +64,7 @@ class RelayRun {
   struct Party {
     const ConnectionPlan* plan = nullptr;
     size_t index = 0;
+    util::MonoTimeMs accepted_ms = 0;
     std::unique_ptr<Script> client;
     std::deque<Script> servers;  // of every connection that was established; the last one counts
     std::optional<test::AccessRecord> record;
@@ -85,6 +88,7 @@ class RelayRun {
   void check_stream(Party& party, Script& from, Script& to, const char* name);
   bool may_expect_flush(Party& party, const Script& from, const Script& to) const;
   void check_reason(Party& party);
+  void check_notice(Party& party, const Script& from);
   void check_benign(Party& party);
   static uint64_t seed_of(const Party& party, bool upstream) {
     return party.index * 2 + (upstream ? 1 : 0);

@@ -38,12 +38,7 @@ std::string ScriptPlan::describe() const {
 
 Script::Script(SimSchedule& schedule, SimSocket& socket, const ScriptPlan& plan, uint64_t out_seed,
                uint64_t in_seed)
-    : schedule_(schedule),
-      socket_(socket),
-      plan_(plan),
-      out_(out_seed),
-      in_(in_seed),
-      last_action_ms_(schedule.now_ms()) {}
+    : schedule_(schedule), socket_(socket), plan_(plan), out_(out_seed), in_(in_seed) {}
 
 std::string Script::describe() const {
   return fmt::format("sent {} ({} arrived), received {}{}{}{}{}", written_bytes_, arrived_bytes(),
@@ -69,7 +64,7 @@ void Script::drain() {
 void Script::leave() {
   if (socket_.is_closed() || is_draining_) return;
   has_left_ = true;
-  last_action_ms_ = schedule_.now_ms();
+  left_ms_ = schedule_.now_ms();
   if (plan_.leave == ScriptPlan::Leave::kReset) {
     has_reset_ = true;
     socket_.close(event::CloseMode::kReset);
@@ -93,10 +88,7 @@ void Script::step_soon() {
 void Script::step() {
   const bool has_read = read();
   const bool has_written = write();
-  if (has_read || has_written) {
-    last_action_ms_ = schedule_.now_ms();
-    step_soon();
-  }
+  if (has_read || has_written) step_soon();
   if (end_ == End::kRST || (end_ == End::kFIN && (has_finished_ || is_draining_))) {
     socket_.close(event::CloseMode::kFin);
   }

@@ -66,8 +66,8 @@ class Script {
   End end() const { return end_; }
   // This end is closed, or knows that the other one is gone.
   bool is_over() const { return socket_.is_closed() || end_ == End::kRST; }
-  // How long nobody heard of it: bytes written or read, or a FIN.
-  util::MonoTimeMs last_action_ms() const { return last_action_ms_; }
+  // When it left on its own account.
+  util::MonoTimeMs left_ms() const { return left_ms_; }
   std::string describe() const;
 
  private:
@@ -83,7 +83,7 @@ class Script {
   test::ByteStream out_;
   test::ByteStream in_;
   std::string pending_;  // of the outgoing stream, not written yet
-  util::MonoTimeMs last_action_ms_;
+  util::MonoTimeMs left_ms_ = 0;
   bool step_is_scheduled_ = false;
   bool is_stalled_ = false;
   bool has_stalled_ = false;

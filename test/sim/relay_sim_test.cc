@@ -15,7 +15,8 @@ namespace lb::sim {
 TEST_CASE("relay: whatever the ends do, bytes are exact, ends are told and nothing is left") {
   const uint64_t base = test::test_seed();
   const char* const only = std::getenv("SLUICE_RUNS");
-  const uint64_t runs = only != nullptr ? std::strtoull(only, nullptr, 0) : test::scaled(4000, 400);
+  const uint64_t runs =
+      only != nullptr ? std::strtoull(only, nullptr, 0) : test::scaled(10'000, 400);
   std::map<std::string, int> reasons;
   for (uint64_t i = 0; i < runs; ++i) {
     const uint64_t seed = base + i;

@@ -1,0 +1,316 @@
+// Simulated relays with a story of their own, many seeds of each: the rules that random runs meet
+// too seldom to be held to the millisecond.
+#include <string>
+
+#include "test/sim/relay_run.h"
+#include "test/support/catch.h"
+#include "test/support/scale.h"
+
+namespace lb::sim {
+namespace {
+
+using Leave = ScriptPlan::Leave;
+
+// One client and one server with nothing to say, on a quick network.
+RunPlan quiet_plan(uint64_t seed) {
+  RunPlan plan;
+  plan.sim.seed = seed;
+  plan.sim.pause_one_in = 0;
+  plan.sim.max_delay_ms = 2;
+  plan.sim.late_turn_one_in = 0;
+  plan.sim.min_socket_bytes = 2000;
+  plan.sim.max_socket_bytes = 20'000;
+  plan.engine.max_buffers = 64;
+  plan.engine.buffer_size_bytes = 4096;
+  ConnectionPlan connection;
+  connection.endpoints = {EndpointKind::kAccepting};
+  for (ScriptPlan* script : {&connection.client, &connection.server}) {
+    script->max_write_bytes = 1000;
+    script->max_read_bytes = 1000;
+    script->max_pause_ms = 1;
+  }
+  plan.connections.push_back(connection);
+  return plan;
+}
+
+// Runs seeds of a story; each must leave everything as it should be.
+template <typename Story, typename Check>
+void each_seed(const Story& story, const Check& check) {
+  const uint64_t base = test::test_seed();
+  for (uint64_t i = 0; i < test::scaled(100, 20); ++i) {
+    CAPTURE(base + i);
+    RunPlan plan = quiet_plan(base + i);
+    story(plan.connections.front(), plan);
+    RelayRun run(plan);
+    std::string text;
+    for (const std::string& failure : run.run()) text += failure + "\n";
+    INFO(text);
+    REQUIRE(text.empty());
+    const test::AccessRecord& record = run.record();
+    INFO(record.line());
+    check(record);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("relay: an idle connection ends after the idle timeout, to the millisecond") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.client.leave = Leave::kNever;
+        connection.server.leave = Leave::kNever;
+        connection.listener.idle_timeout_ms = 10'000;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "idle_timeout");
+        CHECK(record.number("duration_ms") >= 10'000);
+        CHECK(record.number("duration_ms") < 10'100);
+      });
+}
+
+TEST_CASE("relay: bytes in either direction put the idle timeout off") {
+  const bool is_upload = GENERATE(true, false);
+  each_seed(
+      [&](ConnectionPlan& connection, RunPlan&) {
+        ScriptPlan& talker = is_upload ? connection.client : connection.server;
+        talker.size_bytes = 20;
+        talker.max_write_bytes = 1;
+        talker.max_pause_ms = 900;  // 20 bytes: some 9 seconds
+        (is_upload ? connection.server : connection.client).leave = Leave::kFinishAfterPeer;
+        connection.listener.idle_timeout_ms = 1'000;
+      },
+      [&](const test::AccessRecord& record) {
+        CHECK(record.close_word() == (is_upload ? "client_fin" : "server_fin"));
+        CHECK(record.number(is_upload ? "bytes_in" : "bytes_out") == 20);
+      });
+}
+
+TEST_CASE("relay: the idle timeout of a connection begins when it is established") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan& plan) {
+        connection.endpoints = {EndpointKind::kSlow};
+        connection.client.leave = Leave::kFinishAfterPeer;
+        connection.server.size_bytes = 1;
+        // The first byte takes up to 60 ms from there.
+        plan.sim.max_delay_ms = 10;
+        connection.listener.idle_timeout_ms = 200;
+      },
+      [](const test::AccessRecord& record) { CHECK(record.close_word() == "server_fin"); });
+}
+
+TEST_CASE("relay: a slow reader that keeps one send busy is not idle") {
+  const bool is_upload = GENERATE(true, false);
+  each_seed(
+      [&](ConnectionPlan& connection, RunPlan& plan) {
+        // A buffer's worth takes the reader longer than the idle timeout, as a trickle.
+        plan.sim.min_socket_bytes = 50;
+        plan.sim.max_socket_bytes = 100;
+        ScriptPlan& talker = is_upload ? connection.client : connection.server;
+        ScriptPlan& reader = is_upload ? connection.server : connection.client;
+        talker.size_bytes = 10'000;
+        talker.max_write_bytes = 10'000;
+        reader.max_read_bytes = 20;
+        reader.max_pause_ms = 100;
+        reader.leave = Leave::kFinishAfterPeer;
+        connection.listener.idle_timeout_ms = 2'000;
+      },
+      [&](const test::AccessRecord& record) {
+        CHECK(record.close_word() == (is_upload ? "client_fin" : "server_fin"));
+        CHECK(record.number(is_upload ? "bytes_in" : "bytes_out") == 10'000);
+        CHECK(record.number("duration_ms") > 10'000);
+      });
+}
+
+TEST_CASE("relay: a reader that has stopped is idle, and the writer with it") {
+  const bool is_upload = GENERATE(true, false);
+  each_seed(
+      [&](ConnectionPlan& connection, RunPlan&) {
+        ScriptPlan& talker = is_upload ? connection.client : connection.server;
+        ScriptPlan& reader = is_upload ? connection.server : connection.client;
+        talker.size_bytes = 1'000'000;
+        talker.max_write_bytes = 10'000;
+        reader.stall_after_bytes = 10'000;
+        reader.stall_ms = util::kNever;
+        reader.leave = Leave::kNever;
+        connection.listener.idle_timeout_ms = 2'000;
+        connection.listener.half_close_timeout_ms = 3'000;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "idle_timeout");
+        // It may take two looks to see that nothing moves; what is held is then offered for
+        // halfCloseTimeout once more.
+        CHECK(record.number("duration_ms") >= 5'000);
+        CHECK(record.number("duration_ms") < 7'200);
+      });
+}
+
+TEST_CASE("relay: a half-closed connection ends after the half-close timeout") {
+  const bool is_client = GENERATE(true, false);
+  each_seed(
+      [&](ConnectionPlan& connection, RunPlan&) {
+        ScriptPlan& leaver = is_client ? connection.client : connection.server;
+        ScriptPlan& stayer = is_client ? connection.server : connection.client;
+        leaver.size_bytes = 5'000;
+        stayer.leave = Leave::kNever;
+        connection.listener.half_close_timeout_ms = 7'000;
+      },
+      [&](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "half_close_timeout");
+        CHECK(record.number(is_client ? "bytes_in" : "bytes_out") == 5'000);
+        CHECK(record.number("duration_ms") >= 7'000);
+        CHECK(record.number("duration_ms") < 7'500);
+      });
+}
+
+TEST_CASE("relay: bytes after a half-close put its timeout off") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.client.size_bytes = 100;
+        connection.server.size_bytes = 20;
+        connection.server.max_write_bytes = 1;
+        connection.server.max_pause_ms = 900;
+        connection.listener.half_close_timeout_ms = 1'000;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "client_fin");
+        CHECK(record.number("bytes_out") == 20);
+      });
+}
+
+TEST_CASE("relay: without a half-close timeout the first FIN ends both directions") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.client.size_bytes = 3'000;
+        connection.server.size_bytes = 1'000'000;
+        connection.server.max_write_bytes = 1;  // it would go on for a quarter of an hour
+        connection.listener.half_close_timeout_ms = 0;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "client_fin");
+        CHECK(record.number("bytes_in") == 3'000);
+        CHECK(record.number("duration_ms") < 5'000);
+      });
+}
+
+TEST_CASE("relay: a connect that nobody answers ends in time, and the next endpoint is tried") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.endpoints = {EndpointKind::kSilent, EndpointKind::kSilent,
+                                EndpointKind::kSilent};
+        connection.client.leave = Leave::kNever;
+        connection.client.size_bytes = 1'000;
+        connection.service.connect_timeout_ms = 500;
+        connection.service.retry_max_attempts = 2;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "connect_timeout");
+        CHECK(record.close_place() == "connect");
+        CHECK(record.number("attempts") == 2);
+        CHECK(record.number("duration_ms") >= 1'000);
+        CHECK(record.number("duration_ms") < 1'100);
+      });
+}
+
+TEST_CASE("relay: all attempts together end with the total timeout") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.endpoints = {EndpointKind::kSilent, EndpointKind::kSilent,
+                                EndpointKind::kSilent};
+        connection.client.leave = Leave::kNever;
+        connection.service.connect_timeout_ms = 500;
+        connection.service.retry_total_timeout_ms = 700;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "connect_timeout");
+        CHECK(record.number("attempts") == 2);
+        CHECK(record.number("duration_ms") >= 700);
+        CHECK(record.number("duration_ms") < 800);
+      });
+}
+
+TEST_CASE("relay: one endpoint that accepts is found, and what the client said is not lost") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.endpoints = {EndpointKind::kRefusing, EndpointKind::kUnreachable,
+                                EndpointKind::kAccepting};
+        connection.client.size_bytes = 10'000;
+        connection.server.size_bytes = 10'000;
+        connection.server.leave = Leave::kFinishAfterPeer;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "client_fin");
+        CHECK(record.number("bytes_in") == 10'000);
+        CHECK(record.number("bytes_out") == 10'000);
+        CHECK(record.number("attempts") <= 3);
+      });
+}
+
+TEST_CASE("relay: a client that goes while its server does not answer ends the attempt") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.endpoints = {EndpointKind::kSilent};
+        connection.client.size_bytes = 100;
+        connection.client.leave = Leave::kReset;
+        connection.client.leave_ms = 100;
+        connection.service.connect_timeout_ms = 5'000;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "client_reset");
+        CHECK(record.close_place() == "connect");
+        CHECK(record.number("duration_ms") < 1'000);
+      });
+}
+
+TEST_CASE("relay: what arrived before a reset reaches a slow reader before its RST") {
+  const bool is_upload = GENERATE(true, false);
+  each_seed(
+      [&](ConnectionPlan& connection, RunPlan&) {
+        ScriptPlan& leaver = is_upload ? connection.client : connection.server;
+        ScriptPlan& reader = is_upload ? connection.server : connection.client;
+        leaver.size_bytes = 100'000;
+        leaver.max_write_bytes = 50'000;
+        leaver.leave = Leave::kReset;
+        leaver.leave_ms = 300;
+        reader.max_read_bytes = 200;
+        reader.max_pause_ms = 50;
+        reader.leave = Leave::kNever;
+      },
+      [&](const test::AccessRecord& record) {
+        CHECK(record.close_word() == (is_upload ? "client_reset" : "server_reset"));
+        CHECK(record.number(is_upload ? "bytes_in" : "bytes_out") > 0);
+      });
+}
+
+TEST_CASE("relay: a reset is passed on to a reader that has stopped after the half-close timeout") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan&) {
+        connection.client.size_bytes = 100'000;
+        connection.client.leave = Leave::kReset;
+        connection.client.leave_ms = 500;
+        connection.server.stall_after_bytes = 1'000;
+        connection.server.stall_ms = util::kNever;
+        connection.server.leave = Leave::kNever;
+        connection.listener.half_close_timeout_ms = 4'000;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "client_reset");
+        CHECK(record.number("duration_ms") >= 4'500);
+        CHECK(record.number("duration_ms") < 5'500);
+      });
+}
+
+TEST_CASE("relay: a killed connection is gone at once") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan& plan) {
+        connection.client.size_bytes = 1'000'000;
+        connection.server.stall_ms = util::kNever;
+        connection.server.stall_after_bytes = 0;
+        plan.kill_ms = 700;
+      },
+      [](const test::AccessRecord& record) {
+        CHECK(record.close_word() == "killed");
+        CHECK(record.number("duration_ms") < 750);
+      });
+}
+
+}  // namespace lb::sim
