@@ -3,7 +3,6 @@
 
 #ifdef SLUICE_CATCH2_V3
 #include <catch2/catch_all.hpp>
-
 #include <string>
 
 // The name that version 2 has for it.
