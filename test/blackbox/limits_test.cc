@@ -90,6 +90,9 @@ void limit_open_files(pid_t pid, rlim_t count) {
   ::prlimit(pid, RLIMIT_NOFILE, &limit, nullptr);
 }
 
+// Memory is counted as far as it is touched, and meson has malloc touch all that it hands out.
+SluiceOptions with_plain_malloc() { return {.environment = {{"MALLOC_PERTURB_", "0"}}}; }
+
 SluiceOptions with_open_files(rlim_t count) {
   return {.before_exec = [=] { limit_open_files(0, count); }};
 }
@@ -136,11 +139,13 @@ TEST_CASE("out of descriptors: accepting pauses without burning CPU or log, and 
   Balancer balancer(engine, {backend.address()}, options);
   const pid_t pid = balancer.process().pid();
   if (late) limit_open_files(pid, 256);  // not known to the process: accept itself runs out
+  // A multishot accept goes by the limit of when it was armed, and may take most of what is left.
+  const size_t least = late ? 1 : 50;
 
   Crowd crowd(balancer.address(), 1000);
   const bool enough = eventually([&] {
     crowd.sort_out();
-    return crowd.served.size() >= 50;
+    return crowd.served.size() >= least;
   });
   std::this_thread::sleep_for(milliseconds(1000));
   crowd.sort_out();
@@ -223,7 +228,7 @@ TEST_CASE("1000 idle connections cost under 2 KB each and no CPU") {
   const auto engine = SLUICE_EACH_ENGINE();
   raise_open_file_limit();
   TcpBackend backend(echo);
-  Balancer balancer(engine, {backend.address()});
+  Balancer balancer(engine, {backend.address()}, {.process = with_plain_malloc()});
   const auto open = [&](uint64_t count) {
     std::vector<Socket> clients;
     for (uint64_t i = 0; i < count; ++i) clients.push_back(balancer.connect_echo());

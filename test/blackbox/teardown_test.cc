@@ -25,7 +25,8 @@ struct ResetSender {
   std::atomic<uint64_t> acknowledged_bytes = 0;
   std::atomic<bool> done = false;
 
-  // Sends up to `size_bytes`, for as long as the other end takes any, and resets.
+  // Sends up to `size_bytes`, for as long as the other end takes any, and resets. The other end
+  // must know that it is connected: a RST may overtake the news.
   void run(Socket& socket, uint64_t size_bytes) {
     ByteStream stream(1);
     std::vector<std::byte> chunk(std::min<uint64_t>(16 * 1024, size_bytes));
@@ -89,8 +90,12 @@ void check_close(const Balancer& balancer, const std::string& word) {
 TEST_CASE("a direct connection delivers what came before a RST") {
   const uint64_t size_bytes = GENERATE(as<uint64_t>(), 100'000, 1 << 20);
   ResetSender sender;
-  TcpBackend backend([&](Socket& socket) { sender.run(socket, size_bytes); });
+  TcpBackend backend([&](Socket& socket) {
+    socket.recv_exactly(1);
+    sender.run(socket, size_bytes);
+  });
   Socket client = Socket::connect(backend.address(), {.receive_buffer_bytes = 64 * 1024});
+  client.send("s");
   CHECK_NOTHROW(expect_stream_then_reset(client, sender));
 }
 
@@ -99,9 +104,13 @@ TEST_CASE("a backend's RST follows all that was received, to a client that reads
   const uint64_t size_bytes = GENERATE(as<uint64_t>(), 1000, 100'000, 1 << 20, 64 << 20);
   INFO(engine << ", " << size_bytes << " bytes");
   ResetSender sender;
-  TcpBackend backend([&](Socket& socket) { sender.run(socket, size_bytes); });
+  TcpBackend backend([&](Socket& socket) {
+    socket.recv_exactly(1);
+    sender.run(socket, size_bytes);
+  });
   Balancer balancer(engine, {backend.address()});
   Socket client = balancer.connect({.receive_buffer_bytes = 64 * 1024});
+  client.send("s");
   CHECK_NOTHROW(expect_stream_then_reset(client, sender));
   client.close();
   check_close(balancer, "server_reset");
@@ -128,10 +137,14 @@ TEST_CASE("a client's RST follows all that was received, to a backend that reads
 TEST_CASE("after a RST, a peer that never reads gets one too, within halfCloseTimeout") {
   const auto engine = SLUICE_EACH_ENGINE();
   ResetSender sender;
-  TcpBackend backend([&](Socket& socket) { sender.run(socket, 64 << 20); });
+  TcpBackend backend([&](Socket& socket) {
+    socket.recv_exactly(1);
+    sender.run(socket, 64 << 20);
+  });
   Balancer balancer(engine, {backend.address()},
                     {.listener = R"(timeout.tcp.halfCloseTimeout = "1s")"});
   Socket client = balancer.connect({.receive_buffer_bytes = 16 * 1024});
+  client.send("s");
   REQUIRE(eventually([&] { return sender.done.load(); }));
   const auto start = steady_clock::now();
   CHECK_NOTHROW(balancer.process().wait_quiet());
