@@ -1,10 +1,12 @@
 // IP addresses as they stand in a file: checked, and brought into one spelling.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "lb/config/reader.h"
+#include "lb/net/address.h"
 
 namespace lb::config {
 
@@ -16,5 +18,8 @@ std::string canonical_ip(std::string_view text);
 // ("1.2.3.4:80",
 // "[::1]", "10.0.0.0/8").
 void check_ip(Reader& reader, std::string_view key, std::string_view text);
+
+// "127.0.0.1:80" or "[::1]:80", with a port of 1..65535; else nothing.
+std::optional<net::Address> parse_ip_port(std::string_view text);
 
 }  // namespace lb::config

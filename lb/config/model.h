@@ -18,6 +18,7 @@ struct Config {
   std::vector<Service> services;
   std::vector<ReferenceGrant> reference_grants;
   Runtime runtime;
+  Admin admin;
   AccessLog access_log;
   Log log;
 };

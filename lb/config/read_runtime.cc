@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include "lb/config/ip_text.h"
 #include "lb/config/schema.h"
 
 namespace lb::config {
@@ -32,6 +35,32 @@ void read_runtime(Reader& root, Runtime& runtime) {
     reader.duration("shutdownTimeout", runtime.shutdown_timeout_ms);
     reader.duration("announceGrace", runtime.announce_grace_ms);
     reader.duration("drainSpread", runtime.drain_spread_ms);
+  });
+}
+
+void read_admin(Reader& root, Admin& admin) {
+  root.table("admin", [&](Reader& reader) {
+    reader.text("socket", NameRule::kText, admin.socket);
+    const bool is_path =
+        admin.socket.starts_with('/') && net::Address::from_unix_path(admin.socket).ok();
+    if (!admin.socket.empty() && !is_path) {
+      reader.faults().error(
+          FaultCode::kBadPath, reader.where("socket"),
+          "socket must be an absolute path of at most 107 bytes, or \"\" for none");
+    }
+    std::string http;
+    reader.text("http", NameRule::kText, http);
+    if (http.empty()) return;
+    const std::optional<net::Address> address = parse_ip_port(http);
+    if (address) {
+      admin.http = *address;
+    } else {
+      reader.faults().error(
+          FaultCode::kBadAddress, reader.where("http"),
+          fmt::format("http must be an IP address and a port, like \"127.0.0.1:9180\", but is "
+                      "\"{}\"",
+                      http));
+    }
   });
 }
 

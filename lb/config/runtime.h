@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "lb/net/address.h"
+
 namespace lb::config {
 
 enum class EngineChoice { kAuto, kIOUring, kEpoll };
@@ -19,6 +21,14 @@ struct Runtime {
   int64_t shutdown_timeout_ms = 30'000;  // a drain ends here at the latest
   int64_t announce_grace_ms = 0;         // still accepting, no longer ready, before a drain begins
   int64_t drain_spread_ms = 0;           // over which a drain closes what is left
+};
+
+inline constexpr const char* kDefaultControlSocket = "/run/sluice/control.sock";
+
+// Where the process can be talked to.
+struct Admin {
+  std::string socket = kDefaultControlSocket;  // an absolute path; "" = none
+  net::Address http;                           // unspecified = none
 };
 
 struct AccessLog {

@@ -21,6 +21,7 @@ void read_config(Reader& root, Config& config) {
   read_services(root, service_defaults, config.services);
   read_reference_grants(root, config.reference_grants);
   read_runtime(root, config.runtime);
+  read_admin(root, config.admin);
   read_access_log(root, config.access_log);
   read_log(root, config.log);
   root.finish();

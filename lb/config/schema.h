@@ -16,6 +16,7 @@ void read_tcp_routes(Reader& root, std::vector<TCPRoute>& routes);
 void read_reference_grants(Reader& root, std::vector<ReferenceGrant>& grants);
 void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Service>& services);
 void read_runtime(Reader& root, Runtime& runtime);
+void read_admin(Reader& root, Admin& admin);
 void read_access_log(Reader& root, AccessLog& access_log);
 void read_log(Reader& root, Log& log);
 

@@ -6,7 +6,6 @@ namespace lb::config {
 namespace {
 
 constexpr std::string_view kKeys[] = {
-    "admin",
     "dns",
     "include",
     "namespaces",

@@ -63,6 +63,7 @@ absl::Status Controller::start() {
   engine_ = *std::move(engine);
   signals_ = std::make_unique<Signals>(*engine_, [this](int signal) { on_signal(signal); });
 
+  warn_about_unserved_settings();
   const config::Attachment attachment = config::attach(config_);
   absl::StatusOr<std::shared_ptr<const proxy::Snapshot>> snapshot =
       proxy::compile(config_, attachment, nullptr);
@@ -98,6 +99,18 @@ absl::Status Controller::start() {
                       {"generation", "1"}});
   if (on_ready_) on_ready_();
   return absl::OkStatus();
+}
+
+void Controller::warn_about_unserved_settings() {
+  const auto warn = [this](const char* key) {
+    log_.warn("setting without effect in this version", {{"key", key}});
+  };
+  if (config_.admin.http.is_ip()) warn("[admin] http");
+  if (config_.admin.socket != config::kDefaultControlSocket && !config_.admin.socket.empty()) {
+    warn("[admin] socket");
+  }
+  if (config_.runtime.splice == config::SpliceMode::kAlways) warn("[runtime] splice");
+  if (config_.runtime.drain_spread_ms > 0) warn("[runtime] drainSpread");
 }
 
 absl::Status Controller::open_access_log() {

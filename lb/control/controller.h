@@ -36,6 +36,8 @@ class Controller {
 
  private:
   absl::Status start();
+  // Keys of the contract that load already and do nothing yet.
+  void warn_about_unserved_settings();
   absl::Status open_access_log();
   absl::StatusOr<ChosenEngine> start_workers(uint32_t count, int64_t max_connections);
   absl::Status try_start_workers(uint32_t count, event::EngineKind kind, int64_t max_connections);
