@@ -105,9 +105,11 @@ void Flow::on_watch(event::Completion completion) {
 }
 
 bool Flow::has_moved() {
-  if (!send_.in_flight()) return false;
-  const uint64_t acked_bytes =
-      connection_->engine().tcp_state(connection_->fd(other(source_))).acked_bytes;
+  if (!destination_is_open_) return false;
+  const int fd = connection_->fd(other(source_));
+  // Everything was taken and delivered: then only what comes anew is activity.
+  if (!send_.in_flight() && connection_->engine().unacked_bytes(fd) <= 0) return false;
+  const uint64_t acked_bytes = connection_->engine().tcp_state(fd).acked_bytes;
   return std::exchange(acked_bytes_, acked_bytes) != acked_bytes;
 }
 

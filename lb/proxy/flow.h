@@ -56,8 +56,8 @@ class Flow : public util::ListNode<HoldingTag> {
   // else would notice that its peer has gone. Armed once at most.
   void watch_source();
 
-  // Whether the destination's peer has acknowledged something since this was last asked: a send in
-  // flight may be moving although it has not completed.
+  // Whether the destination's peer has acknowledged something since this was last asked. A slow
+  // reader may still be taking what a send in flight, or the kernel, holds for it.
   bool has_moved();
 
  private:
