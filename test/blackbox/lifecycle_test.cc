@@ -79,8 +79,9 @@ TEST_CASE("SIGTERM: no new clients, the old ones finish, exit 0") {
 
 TEST_CASE("SIGTERM: clients that wait in the accept queue are served") {
   const auto engine = SLUICE_EACH_ENGINE();
+  raise_open_file_limit();
   TcpBackend backend(echo);
-  Balancer balancer(engine, {backend.address()});
+  Balancer balancer(engine, {backend.address()}, {.runtime = "workers = 1"});
   // Stopped, the process accepts nobody; the kernel completes the handshakes all the same.
   balancer.process().send_signal(SIGSTOP);
   REQUIRE(eventually([&] {
@@ -88,7 +89,9 @@ TEST_CASE("SIGTERM: clients that wait in the accept queue are served") {
     return states.find_first_not_of("T\n") == std::string::npos;
   }));
   std::vector<Socket> clients;
-  for (int i = 0; i < 50; ++i) {
+  // More than are accepted in one turn.
+  const uint64_t count = scaled(2000, 500);
+  for (uint64_t i = 0; i < count; ++i) {
     clients.push_back(balancer.connect());
     clients.back().send("queued");
   }
