@@ -32,6 +32,9 @@ void World::run_for(util::MonoTimeMs duration_ms) {
   while (clock_ms() < until_ms) turn(until_ms - clock_ms());
 }
 
+// The simulated network pauses for up to half a second at each step.
+void World::settle() { run_for(is_simulated() ? 20'000 : 15); }
+
 void World::turn(util::MonoTimeMs at_most_ms) {
   is_running_ = true;
   engine().run_once(clock_ms() + at_most_ms);

@@ -67,6 +67,8 @@ class World {
   bool run_until(const std::function<bool()>& condition);
   // Turns the loop for so long.
   void run_for(util::MonoTimeMs duration_ms);
+  // Turns it until what can happen by itself has happened.
+  void settle();
   // One turn that does not wait for long.
   void turn(util::MonoTimeMs at_most_ms = 5);
   // Handlers run inside a turn only, and never inside each other.

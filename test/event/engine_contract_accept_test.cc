@@ -105,12 +105,12 @@ TEST_CASE("contract: accept one takes one, and leaves the next one in the queue"
   const int listen_fd = world->make_listener(100);
   Acceptor acceptor(*world, listen_fd);
   acceptor.start(false);
-  world->run_for(10);
+  world->settle();
   const auto first = world->dial(listen_fd);
   const auto second = world->dial(listen_fd);
   const auto third = world->dial(listen_fd);
   REQUIRE(world->run_until([&] { return acceptor.accept.is_done(); }));
-  world->run_for(20);
+  world->settle();
   CHECK(acceptor.fds.size() == 1);
   CHECK(acceptor.accept.finals == 1);
   for (const size_t count : {2U, 3U}) {
@@ -196,7 +196,7 @@ TEST_CASE("contract: connect succeeds, is refused, or waits until it is cancelle
   REQUIRE(world->run_until([&] { return connected.is_done() && refused.is_done(); }));
   CHECK(connected.result() == 0);
   CHECK(refused.result() == -ECONNREFUSED);
-  world->run_for(30);
+  world->settle();
   CHECK(waiting.op.in_flight());
   engine.cancel(waiting.op);
   REQUIRE(world->run_until([&] { return waiting.is_done(); }));
@@ -271,7 +271,7 @@ TEST_CASE("contract: a burst that overflows the completion queue loses nothing")
     world->engine().recv(recvs[i]->op, acceptor.fds[i], 100);
     world->engine().poll(polls[i]->op, acceptor.fds[i], POLLRDHUP);
   }
-  world->run_for(20);
+  world->settle();
   for (const auto& peer : peers) {
     REQUIRE(peer->write("0123456789") == 10);
     peer->finish();
@@ -280,7 +280,7 @@ TEST_CASE("contract: a burst that overflows the completion queue loses nothing")
     return std::all_of(ops.begin(), ops.end(), [](const auto& op) { return op->is_done(); });
   };
   REQUIRE(world->run_until([&] { return all_done(polls) && all_done(recvs); }));
-  world->run_for(10);
+  world->settle();
   for (size_t i = 0; i < count; ++i) {
     CHECK(recvs[i]->finals == 1);
     CHECK(recvs[i]->result() > 0);

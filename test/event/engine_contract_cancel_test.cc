@@ -52,7 +52,7 @@ TEST_CASE("contract: a cancelled operation of any kind completes once and is fre
     engine.accept(one.op, one_fd, false);
     engine.poll(poll.op, poll_fd, POLLIN);
     // Cancelled before the kernel has seen it, and after.
-    if (round > 1) world->run_for(20);
+    if (round > 1) world->settle();
     std::vector<Op*> ops = {&recv.op, &send.op, &many.op, &one.op, &poll.op};
     if (round == 3) ops.push_back(&connect.op);
     for (Op* op : ops) {
@@ -74,7 +74,7 @@ TEST_CASE("contract: a cancelled operation of any kind completes once and is fre
     CHECK((send.result() == -ECANCELED));
     // What is not in flight cannot be cancelled.
     for (Op* op : ops) engine.cancel(*op);
-    world->run_for(10);
+    world->settle();
     CHECK(recv.finals == round);
   }
   CHECK(connect.finals == 1);
@@ -142,12 +142,12 @@ TEST_CASE("contract: a handler cancels operations that are complete, but not han
     };
     world->engine().recv(recvs[i]->op, pairs[i].fd, 100);
   }
-  world->run_for(10);
+  world->settle();
   for (World::Pair& pair : pairs) REQUIRE(pair.peer->write("x") == 1);
   REQUIRE(world->run_until([&] {
     return std::all_of(recvs.begin(), recvs.end(), [](auto& recv) { return recv->is_done(); });
   }));
-  world->run_for(10);
+  world->settle();
   for (size_t i = 0; i < kCount; ++i) {
     CHECK(recvs[i]->finals == 1);
     CHECK((recvs[i]->result() == 1 || recvs[i]->result() == -ECANCELED));
@@ -170,7 +170,7 @@ TEST_CASE("contract: many more cancels at once than the submission queue holds")
   }
   for (int round = 1; round <= 4; ++round) {
     for (size_t i = 0; i < kCount; ++i) world->engine().recv(recvs[i]->op, pairs[i].fd, 100);
-    if (round > 2) world->run_for(10);
+    if (round > 2) world->settle();
     // Some have their bytes already, or get them at the same time.
     for (size_t i = 0; i < kCount; i += 3) {
       if (round % 2 == 0) REQUIRE(pairs[i].peer->write("x") == 1);
@@ -220,7 +220,7 @@ TEST_CASE("contract: poll tells of bytes, of room, of the end and of errors") {
   CHECK(ask(POLLOUT) == POLLOUT);
   // Nothing to read: it waits until there is.
   engine.poll(poll.op, fd, POLLIN);
-  world->run_for(20);
+  world->settle();
   CHECK(poll.op.in_flight());
   REQUIRE(peer->write("x") == 1);
   REQUIRE(world->run_until([&] { return poll.is_done(); }));
@@ -236,11 +236,11 @@ TEST_CASE("contract: poll tells of bytes, of room, of the end and of errors") {
   Recorder<SendOp> send(*world);
   const std::vector<std::byte> bytes(kBlockingBytes);
   engine.send(send.op, fd, bytes);
-  world->run_for(30);
+  world->settle();
   engine.cancel(send.op);
   REQUIRE(world->run_until([&] { return send.is_done(); }));
   engine.poll(poll.op, fd, POLLOUT);
-  world->run_for(20);
+  world->settle();
   CHECK(poll.op.in_flight());
   std::vector<std::byte> part(1'000'000);
   REQUIRE(world->run_until([&] {
@@ -267,7 +267,7 @@ TEST_CASE("contract: poll and recv wait on one descriptor side by side") {
   REQUIRE(peer->write("x") == 1);
   REQUIRE(world->run_until([&] { return recv.is_done(); }));
   recv.op.lease.reset();
-  world->run_for(10);
+  world->settle();
   CHECK(poll.op.in_flight());
   world->engine().recv(recv.op, fd, 100);
   peer->finish();

@@ -108,7 +108,7 @@ TEST_CASE("contract: bytes and FIN that are there before the first recv are not 
   auto [fd, peer] = world->make_pair();
   world->write_all(*peer, "early");
   peer->finish();
-  world->run_for(20);
+  world->settle();
   Receiver receiver(*world, fd);
   receiver.start();
   REQUIRE(world->run_until([&] { return receiver.is_over(); }));
@@ -141,7 +141,7 @@ TEST_CASE("contract: a reset is -ECONNRESET, after what came before it") {
   Receiver receiver(*world, fd, 3);
   world->write_all(*peer, "last words");
   peer->reset();
-  world->run_for(20);
+  world->settle();
   receiver.start();
   REQUIRE(world->run_until([&] { return receiver.is_over(); }));
   CHECK(receiver.bytes == "last words");
@@ -157,7 +157,7 @@ TEST_CASE("contract: a reset ends the recv and the send that wait") {
   const std::vector<std::byte> bytes(kBlockingBytes);
   world->engine().recv(recv.op, fd, 100);
   world->engine().send(send.op, fd, bytes);
-  world->run_for(20);
+  world->settle();
   CHECK_FALSE(send.is_done());
   CHECK_FALSE(recv.is_done());
   peer->reset();
@@ -202,7 +202,7 @@ TEST_CASE("contract: a send of 50 MB to a slow reader completes once, when every
   ByteStream(7).fill(bytes);
   Recorder<SendOp> send(*world);
   world->engine().send(send.op, fd, bytes);
-  world->run_for(30);
+  world->settle();
   CHECK_FALSE(send.is_done());
   std::vector<std::byte> part(300'000);
   ByteStream expected(7);
