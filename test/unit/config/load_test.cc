@@ -82,8 +82,8 @@ TEST_CASE("unknown keys are errors with the nearest known one") {
 
 TEST_CASE("keys and values of the contract that are not built yet say so") {
   for (const std::string_view key :
-       {"include = ['conf.d/*.toml']", "dns = {}", "namespaces = []",
-        "tlsRoutes = []", "accessLog = { interval = '1m' }", "accessLog = { format = 'haproxy' }",
+       {"include = ['conf.d/*.toml']", "dns = {}", "namespaces = []", "tlsRoutes = []",
+        "accessLog = { interval = '1m' }", "accessLog = { format = 'haproxy' }",
         "defaults.listener.proxyProtocol = {}", "defaults.listener.perSource = {}",
         "defaults.listener.connection.connectionLimit.value = 5",
         "defaults.service.healthCheck.active.type = 'TCP'",
