@@ -1,5 +1,7 @@
 #include "lb/control/binder.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -7,9 +9,13 @@
 #include "fmt/format.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/listener.h"
+#include "lb/util/clock.h"
 
 namespace lb::control {
 namespace {
+
+// How long, in all, addresses that are in use may take to become free.
+constexpr util::MonoTimeMs kPatienceMs = 1000;
 
 struct Wanted {
   size_t listener;
@@ -35,6 +41,18 @@ net::Address without_ipv6(const net::Address& address) {
   const int error = net::probe_listen_address(address);
   if (error != -EAFNOSUPPORT && error != -EADDRNOTAVAIL) return address;
   return *net::Address::parse("0.0.0.0", address.port());
+}
+
+// A process that was killed a moment ago may still listen: the kernel ends its io_uring, and with
+// it the last hold on the socket, after the process is gone.
+int probe_patiently(const net::Address& address, util::MonoTimeMs deadline_ms) {
+  constexpr useconds_t kProbeAgainUs = 20'000;
+  int error = net::probe_listen_address(address);
+  while (error == -EADDRINUSE && util::mono_now_ms() < deadline_ms) {
+    usleep(kProbeAgainUs);
+    error = net::probe_listen_address(address);
+  }
+  return error;
 }
 
 int bind_one(const Wanted& wanted, std::vector<std::vector<proxy::BoundListener>>& by_worker) {
@@ -64,11 +82,12 @@ BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers) {
   };
   // All are probed before the first is bound: 0.0.0.0 and :: may stand side by side, and then the
   // one would take the other for somebody else's.
+  const util::MonoTimeMs deadline_ms = util::mono_now_ms() + kPatienceMs;
   std::vector<Wanted> free;
   for (size_t i = 0; i < snapshot.listeners.size(); ++i) {
     for (const net::Address& address : snapshot.listeners[i].addresses) {
       const Wanted wanted = {i, without_ipv6(address)};
-      const int error = net::probe_listen_address(wanted.address);
+      const int error = probe_patiently(wanted.address, deadline_ms);
       if (error < 0) {
         fail(wanted, error);
       } else {

@@ -35,9 +35,7 @@ class Worker::Loop {
 
   void serve(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> bound) {
     router_.emplace(std::move(snapshot), index_);
-    // Ids of one process never meet, and those of two processes hardly ever do.
-    util::Random random(static_cast<uint64_t>(util::wall_now_us()) + index_);
-    table_.emplace(*engine_, *router_, context_.budget, access_log_, random.next());
+    table_.emplace(*engine_, *router_, context_.budget, access_log_, first_id());
     table_->set_on_empty([this] { tell_when_drained(); });
     for (BoundListener& entry : bound) {
       listeners_.push_back(std::make_unique<Listener>(*engine_, *table_, context_,
@@ -65,6 +63,14 @@ class Worker::Loop {
   }
 
  private:
+  // The worker's number in the upper bits, so that ids of one process never meet; a random start in
+  // the lower ones, so that those of two processes hardly ever do.
+  uint64_t first_id() const {
+    constexpr int kCounterBits = 52;
+    util::Random random(static_cast<uint64_t>(util::wall_now_us()));
+    return (static_cast<uint64_t>(index_) << kCounterBits) | (random.next() >> (65 - kCounterBits));
+  }
+
   bool is_idle() const { return open_listeners_ == 0 && (!table_ || table_->is_empty()); }
 
   void on_listener_closed() {
