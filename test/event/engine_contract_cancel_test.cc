@@ -243,7 +243,7 @@ TEST_CASE("contract: poll tells of bytes, of room, of the end and of errors") {
   world->settle();
   CHECK(poll.op.in_flight());
   std::vector<std::byte> part(1'000'000);
-  REQUIRE(world->run_until([&] {
+  REQUIRE(world->run_until([&, &peer = peer] {
     while (peer->read(part) > 0) {
     }
     return poll.is_done();

@@ -174,7 +174,7 @@ TEST_CASE("contract: a send after a reset fails, and has the error if nobody was
   auto [fd, peer] = world->make_pair();
   world->write_all(*peer, "unread");
   peer->reset();
-  REQUIRE(world->run_until([&] {
+  REQUIRE(world->run_until([&, fd = fd] {
     Recorder<Op> poll(*world);
     world->engine().poll(poll.op, fd, POLLIN);
     REQUIRE(world->run_until([&] { return poll.is_done(); }));
@@ -207,7 +207,7 @@ TEST_CASE("contract: a send of 50 MB to a slow reader completes once, when every
   std::vector<std::byte> part(300'000);
   ByteStream expected(7);
   size_t read_when_done = 0;
-  REQUIRE(world->run_until([&] {
+  REQUIRE(world->run_until([&, &peer = peer] {
     // One read a turn: the reader is the slower one.
     const ssize_t read = peer->read(part);
     if (read > 0) CHECK(expected.matches(std::span(part).first(static_cast<size_t>(read))));
@@ -254,7 +254,7 @@ TEST_CASE("contract: both directions of a descriptor work at a time, from inside
   ByteStream back(3);
   std::vector<std::byte> chunk;
   std::vector<std::byte> part(100'000);
-  REQUIRE(world->run_until([&] {
+  REQUIRE(world->run_until([&, &peer = peer] {
     if (chunk.empty() && out.offset() < kTotalBytes) {
       chunk.resize(10'000);
       out.fill(chunk);
@@ -317,7 +317,7 @@ TEST_CASE("contract: unacked_bytes, tcp_state and the addresses are the socket's
   engine.cancel(send.op);
   REQUIRE(world->run_until([&] { return send.is_done(); }));
   std::vector<std::byte> part(1'000'000);
-  REQUIRE(world->run_until([&, fd = fd] {
+  REQUIRE(world->run_until([&, fd = fd, &peer = peer] {
     while (peer->read(part) > 0) {
     }
     return engine.unacked_bytes(fd) == 0;

@@ -20,7 +20,8 @@
 #endif
 #endif
 #ifdef SLUICE_ALLOCATOR_OF_SANITIZER
-#include <sanitizer/allocator_interface.h>
+// g++ has the function, and no header for it.
+extern "C" size_t __sanitizer_get_current_allocated_bytes();
 #endif
 
 namespace lb::util {
