@@ -28,7 +28,10 @@ void Listener::arm() {
 }
 
 void Listener::on_accept(event::Completion completion) {
-  if (completion.result >= 0) table_.accept(completion.result, snapshot_);
+  if (completion.result >= 0) {
+    has_accepted_ = true;
+    table_.accept(completion.result, snapshot_);
+  }
   if (completion.more) {
     if (context_.budget.room() < kBacklog) engine_.cancel(accept_);
     return;
@@ -53,6 +56,7 @@ void Listener::pause(const char* why) {
 void Listener::drain(std::function<void()> on_closed) {
   on_closed_ = std::move(on_closed);
   const bool was_paused = timer_.is_running();
+  has_accepted_ = false;
   state_ = State::kDraining;
   net::stop_new_handshakes(fd_.get());
   engine_.timers().start(timer_, engine_.now_ms() + kDrainMs);
@@ -72,6 +76,10 @@ void Listener::on_timer() {
     case State::kAccepting:
       return arm();
     case State::kDraining:
+      if (std::exchange(has_accepted_, false)) {
+        engine_.timers().start(timer_, engine_.now_ms() + kDrainMs);
+        return;
+      }
       state_ = State::kClosing;
       if (accept_.in_flight()) return engine_.cancel(accept_);
       return finish();

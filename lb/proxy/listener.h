@@ -36,7 +36,9 @@ class Listener {
  private:
   // How long accepting waits for descriptors to come free.
   static constexpr util::MonoTimeMs kPauseMs = 100;
-  // How long handshakes that are under way when draining begins get to end in the accept queue.
+  // Draining ends when nobody has come for so long: handshakes under way get that time to end in
+  // the accept queue, and a long queue gets as much as it takes. It is finite, since new handshakes
+  // are not let in.
   static constexpr util::MonoTimeMs kDrainMs = 100;
 
   enum class State { kAccepting, kDraining, kClosing };
@@ -55,6 +57,7 @@ class Listener {
   event::AcceptOp accept_;
   event::Timer timer_;  // the end of a pause, or of draining
   State state_ = State::kAccepting;
+  bool has_accepted_ = false;  // since draining was last looked at
   std::function<void()> on_closed_;
 };
 
