@@ -347,6 +347,44 @@ TEST_CASE("contract: a loop with nothing to do sleeps, whatever is in flight") {
   }
 }
 
+TEST_CASE("contract: a connection that always has bytes holds up neither timers nor tasks") {
+  const std::string name = SLUICE_EACH_CONTRACT_ENGINE();
+  if (name == "simulated") return;  // it has no turns that could be long
+  const auto world = World::make(name);
+  const World::Pair pair = world->make_pair();
+  size_t queued = 0;
+  while (queued < 300'000) {
+    const ssize_t written = pair.peer->write(std::string(1'000, 'x'));
+    if (written <= 0) break;
+    queued += static_cast<size_t>(written);
+  }
+  REQUIRE(queued >= 100'000);
+  // A byte at a time: without a bound on a turn's work this would be one turn of long duration.
+  size_t received = 0;
+  Recorder<RecvOp> recv(*world);
+  recv.then = [&](Completion completion) {
+    if (completion.result <= 0) return;
+    ++received;
+    recv.op.lease.reset();
+    if (received < queued) world->engine().recv(recv.op, pair.fd, 1);
+  };
+  size_t received_at_timer = 0;
+  size_t received_at_task = 0;
+  Alarm alarm(*world);
+  alarm.then = [&] {
+    received_at_timer = received;
+    world->engine().post([&] { received_at_task = received; });
+  };
+  world->engine().timers().start(alarm.timer, world->clock_ms() + 2);
+  world->engine().recv(recv.op, pair.fd, 1);
+  REQUIRE(world->run_until([&] { return received == queued; }));
+  CHECK(alarm.fired_ms >= 0);
+  CHECK(received_at_timer < queued / 2);
+  CHECK(received_at_task > 0);
+  CHECK(received_at_task < queued / 2);
+  world->engine().close(pair.fd, CloseMode::kFin);
+}
+
 TEST_CASE("contract: poll watches descriptors that are no sockets") {
   const std::string name = SLUICE_EACH_CONTRACT_ENGINE();
   if (name == "simulated") return;  // it has no others
