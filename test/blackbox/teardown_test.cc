@@ -354,6 +354,36 @@ TEST_CASE("a half-closed connection on which nothing moves ends by halfCloseTime
   CHECK_NOTHROW(balancer.process().stop());
 }
 
+TEST_CASE("a slow reader of what is left is neither idle nor half-closed in silence") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const bool client_finishes = GENERATE(true, false);
+  INFO(engine << (client_finishes ? ", client finished" : ""));
+  constexpr uint64_t kSizeBytes = 1 << 20;
+  // All of it fits into the kernel's buffers, so the balancer has nothing left to do but to wait.
+  TcpBackend backend([&](Socket& socket) {
+    socket.recv_exactly(1);
+    ByteStream stream(1);
+    socket.send_stream(stream, kSizeBytes);
+    if (client_finishes) socket.expect_fin();
+  });
+  Balancer balancer(
+      engine, {backend.address()},
+      {.listener = R"(timeout.tcp = { idleTimeout = "1s", halfCloseTimeout = "1s" })"});
+  Socket client = balancer.connect({.receive_buffer_bytes = 16 * 1024});
+  client.send("s");
+  if (client_finishes) client.finish();
+  ByteStream stream(1);
+  const auto start = steady_clock::now();
+  for (uint64_t received = 0; received < kSizeBytes; received += kSizeBytes / 16) {
+    REQUIRE_NOTHROW(client.recv_stream(stream, kSizeBytes / 16));
+    std::this_thread::sleep_for(milliseconds(250));
+  }
+  CHECK(since(start) > milliseconds(3000));
+  CHECK_NOTHROW(client.expect_fin());
+  client.close();
+  CHECK_NOTHROW(balancer.process().stop());
+}
+
 TEST_CASE("halfCloseTimeout 0s closes both sides once the rest is flushed") {
   const auto engine = SLUICE_EACH_ENGINE();
   const bool download = GENERATE(true, false);
