@@ -20,16 +20,18 @@ struct WeightedEndpoint {
 // What a choice may depend on.
 struct PickContext {
   // Endpoints that this connection has tried already: a retry is the next choice of a sequence.
-  std::span<Endpoint* const> tried;
+  std::span<const uint32_t> tried;
 };
+
+// Every endpoint has been tried.
+inline constexpr uint32_t kNoEndpoint = UINT32_MAX;
 
 class LoadBalancer {
  public:
   virtual ~LoadBalancer() = default;
 
-  // The next endpoint to try, or null when every one has been tried. It lives as long as the
-  // balancer.
-  virtual Endpoint* pick(const PickContext& context) = 0;
+  // The next endpoint to try, as an index into the service's list, or kNoEndpoint.
+  virtual uint32_t pick(const PickContext& context) = 0;
 };
 
 }  // namespace lb::balance

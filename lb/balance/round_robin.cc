@@ -1,7 +1,6 @@
 #include "lb/balance/round_robin.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace lb::balance {
 namespace {
@@ -15,18 +14,15 @@ std::vector<uint32_t> weights_of(const std::vector<WeightedEndpoint>& endpoints)
 
 }  // namespace
 
-RoundRobin::RoundRobin(std::vector<WeightedEndpoint> endpoints, uint64_t start)
-    : endpoints_(std::move(endpoints)),
-      order_(weights_of(endpoints_), start),
-      retry_order_(weights_of(endpoints_), start) {}
+RoundRobin::RoundRobin(const std::vector<WeightedEndpoint>& endpoints, uint64_t start)
+    : order_(weights_of(endpoints), start), retry_order_(weights_of(endpoints), start) {}
 
-Endpoint* RoundRobin::pick(const PickContext& context) {
+uint32_t RoundRobin::pick(const PickContext& context) {
   SmoothWeighted& order = context.tried.empty() ? order_ : retry_order_;
   const size_t index = order.pick([&](size_t i) {
-    return std::find(context.tried.begin(), context.tried.end(), endpoints_[i].endpoint.get()) ==
-           context.tried.end();
+    return std::find(context.tried.begin(), context.tried.end(), i) == context.tried.end();
   });
-  return index == SmoothWeighted::kNone ? nullptr : endpoints_[index].endpoint.get();
+  return index == SmoothWeighted::kNone ? kNoEndpoint : static_cast<uint32_t>(index);
 }
 
 }  // namespace lb::balance

@@ -11,12 +11,11 @@ namespace lb::balance {
 class RoundRobin final : public LoadBalancer {
  public:
   // Workers give different values for `start`, so that they do not all begin with one endpoint.
-  RoundRobin(std::vector<WeightedEndpoint> endpoints, uint64_t start);
+  RoundRobin(const std::vector<WeightedEndpoint>& endpoints, uint64_t start);
 
-  Endpoint* pick(const PickContext& context) override;
+  uint32_t pick(const PickContext& context) override;
 
  private:
-  std::vector<WeightedEndpoint> endpoints_;
   SmoothWeighted order_;
   // Retries have an order of their own: they would take the credit that first picks have earned,
   // and resonate with them.

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -73,32 +75,76 @@ void advise_on_loops(const Config& config, Attachment& out) {
   }
 }
 
-void advise_on_unused(const Config& config, Attachment& out) {
-  absl::flat_hash_set<ObjectName> used;
-  absl::flat_hash_set<std::string> namespaces_referred_to;  // from another one
-  for (const TCPRoute& route : config.tcp_routes) {
-    if (route.parent_refs.empty()) {
-      add_finding(out, FaultCode::kUnused, Reason::kNone, route.where,
-                  fmt::format("tcpRoute \"{}\" has no parentRefs: it is attached to nothing",
-                              to_string(route.name)));
+// What the routes refer to, and the namespaces that anything is in.
+class Usage {
+ public:
+  explicit Usage(const Config& config) {
+    for (const ReferenceGrant& grant : config.reference_grants) {
+      grants_[grant.name.ns].push_back(&grant);
     }
-    for (const TCPRouteRule& rule : route.rules) {
+    for (const TCPRoute& route : config.tcp_routes) add("TCPRoute", route);
+    for (const TLSRoute& route : config.tls_routes) add("TLSRoute", route);
+    for (const Gateway& gateway : config.gateways) namespaces_.insert(gateway.name.ns);
+    for (const Service& service : config.services) namespaces_.insert(service.name.ns);
+    for (const auto& [ns, grants] : grants_) namespaces_.insert(ns);
+  }
+
+  bool has(const Service& service) const { return services_.contains(service.name); }
+  bool has(const ReferenceGrant& grant) const { return used_grants_.contains(&grant); }
+  bool has(const Namespace& ns) const { return namespaces_.contains(ns.name); }
+
+ private:
+  void add(std::string_view kind, const Route& route) {
+    namespaces_.insert(route.name.ns);
+    for (const RouteRule& rule : route.rules) {
       for (const BackendRef& ref : rule.backend_refs) {
-        if (ref.is_service()) used.insert(ref.name);
-        if (ref.name.ns != route.name.ns) namespaces_referred_to.insert(ref.name.ns);
+        if (!ref.is_service()) continue;
+        services_.insert(ref.name);
+        if (ref.name.ns != route.name.ns) use_grants(kind, route.name.ns, ref.name);
       }
     }
   }
+
+  void use_grants(std::string_view kind, std::string_view route_ns, const ObjectName& service) {
+    const auto found = grants_.find(service.ns);
+    if (found == grants_.end()) return;
+    for (const ReferenceGrant* grant : found->second) {
+      if (permits(*grant, kind, route_ns, service.name)) used_grants_.insert(grant);
+    }
+  }
+
+  absl::flat_hash_set<ObjectName> services_;
+  absl::flat_hash_set<std::string> namespaces_;
+  absl::flat_hash_map<std::string, std::vector<const ReferenceGrant*>> grants_;  // by namespace
+  absl::flat_hash_set<const ReferenceGrant*> used_grants_;
+};
+
+void advise_on_unused(const Config& config, Attachment& out) {
+  const Usage usage(config);
+  const auto unused = [&](SourcePosition where, std::string message) {
+    add_finding(out, FaultCode::kUnused, Reason::kNone, where, std::move(message));
+  };
+  const auto check_parents = [&](std::string_view noun, const Route& route) {
+    if (!route.parent_refs.empty()) return;
+    unused(route.where, fmt::format("{} \"{}\" has no parentRefs: it is attached to nothing", noun,
+                                    to_string(route.name)));
+  };
+  for (const TCPRoute& route : config.tcp_routes) check_parents("tcpRoute", route);
+  for (const TLSRoute& route : config.tls_routes) check_parents("tlsRoute", route);
   for (const Service& service : config.services) {
-    if (used.contains(service.name)) continue;
-    add_finding(out, FaultCode::kUnused, Reason::kNone, service.where,
-                fmt::format("service \"{}\" is used by no route", to_string(service.name)));
+    if (usage.has(service)) continue;
+    unused(service.where,
+           fmt::format("service \"{}\" is used by no route", to_string(service.name)));
   }
   for (const ReferenceGrant& grant : config.reference_grants) {
-    if (namespaces_referred_to.contains(grant.name.ns)) continue;
-    add_finding(out, FaultCode::kUnused, Reason::kNone, grant.where,
-                fmt::format("referenceGrant \"{}\" permits nothing that any route refers to",
-                            to_string(grant.name)));
+    if (usage.has(grant)) continue;
+    unused(grant.where,
+           fmt::format("referenceGrant \"{}\" permits nothing that any route refers to",
+                       to_string(grant.name)));
+  }
+  for (const Namespace& ns : config.namespaces) {
+    if (usage.has(ns)) continue;
+    unused(ns.where, fmt::format("nothing is in namespace \"{}\"", ns.name));
   }
 }
 

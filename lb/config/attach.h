@@ -14,9 +14,12 @@
 
 namespace lb::config {
 
+// Where a reason is not the good one, the text beside it says why in a sentence.
 struct AttachedListener {
-  Reason accepted = Reason::kAccepted;           // or kUnsupportedProtocol, kProtocolConflict
+  Reason accepted = Reason::kAccepted;  // or kUnsupportedProtocol, kProtocolConflict
+  std::string accepted_why;
   Reason resolved_refs = Reason::kResolvedRefs;  // or kInvalidRouteKinds
+  std::string resolved_refs_why;                 // all that is wrong, "; " between
   bool takes_tcp_routes = false;                 // supportedKinds is [TCPRoute], else []
   size_t attached_routes = 0;  // all that are accepted here, the superseded ones too
   std::optional<size_t>
@@ -52,7 +55,8 @@ struct ListenerIndex {
 };
 
 struct AttachedParent {
-  Reason accepted = Reason::kAccepted;   // or kNoMatchingParent, kNotAllowedByListeners
+  Reason accepted = Reason::kAccepted;  // or kNoMatchingParent, kNotAllowedByListeners
+  std::string accepted_why;
   std::vector<ListenerIndex> listeners;  // those it is attached to
 };
 
@@ -64,6 +68,7 @@ struct ResolvedBackend {
   Reason reason = Reason::kResolvedRefs;
   size_t service = 0;  // index into Config::services; only when resolved()
   size_t port = 0;     // index into Service::ports; only when resolved()
+  std::string why{};
 
   bool resolved() const {
     return reason == Reason::kResolvedRefs || reason == Reason::kEndpointsNotFound;
@@ -72,13 +77,14 @@ struct ResolvedBackend {
 };
 
 struct AttachedRoute {
-  std::vector<AttachedParent> parents;    // as TCPRoute::parent_refs
+  std::vector<AttachedParent> parents;    // as Route::parent_refs
   std::vector<ResolvedBackend> backends;  // as the backend_refs of its rule
 };
 
 struct Attachment {
   std::vector<AttachedGateway> gateways;  // as Config::gateways
   std::vector<AttachedRoute> tcp_routes;  // as Config::tcp_routes
+  std::vector<AttachedRoute> tls_routes;  // as Config::tls_routes; none is accepted anywhere
   std::vector<Fault> findings;  // class B and advice, all warnings; locate() them before printing
 };
 

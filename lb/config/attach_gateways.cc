@@ -44,10 +44,12 @@ void attach_addresses(const Gateway& gateway, AttachedGateway& attached, Attachm
 void attach_listener(const Listener& listener, AttachedListener& attached, Attachment& out) {
   if (listener.protocol != "TCP") {
     attached.accepted = Reason::kUnsupportedProtocol;
+    attached.accepted_why = fmt::format(
+        "protocol \"{}\" is not supported: listener \"{}\" is not "
+        "served",
+        listener.protocol, listener.name);
     add_finding(out, FaultCode::kUnsupportedProtocol, Reason::kUnsupportedProtocol, listener.where,
-                fmt::format("protocol \"{}\" is not supported: listener \"{}\" is not served",
-                            listener.protocol, listener.name),
-                util::suggest(listener.protocol, {"TCP"}));
+                attached.accepted_why, util::suggest(listener.protocol, {"TCP"}));
     return;
   }
   attached.takes_tcp_routes = listener.allowed_routes.kinds.empty();
@@ -57,9 +59,10 @@ void attach_listener(const Listener& listener, AttachedListener& attached, Attac
       continue;
     }
     attached.resolved_refs = Reason::kInvalidRouteKinds;
-    add_finding(out, FaultCode::kInvalidRouteKinds, Reason::kInvalidRouteKinds, kind.where,
-                fmt::format("listener \"{}\" cannot take routes of kind {}/{}", listener.name,
-                            kind.group, kind.kind),
+    const std::string why = fmt::format("listener \"{}\" cannot take routes of kind {}/{}",
+                                        listener.name, kind.group, kind.kind);
+    append_why(attached.resolved_refs_why, why);
+    add_finding(out, FaultCode::kInvalidRouteKinds, Reason::kInvalidRouteKinds, kind.where, why,
                 util::suggest(kind.kind, {"TCPRoute"}));
   }
 }
@@ -103,11 +106,12 @@ void refuse_conflicts(const Config& config, Attachment& out) {
       if (attached.conflicted()) continue;  // said at another address
       attached.accepted = Reason::kProtocolConflict;
       const ListenerIndex& other = index == claimants.front() ? claimants[1] : claimants.front();
+      attached.accepted_why = fmt::format(
+          "{} and {} both want port {} of address {}: neither is served", describe(config, index),
+          describe(config, other), socket.second, socket.first);
       add_finding(out, FaultCode::kProtocolConflict, Reason::kProtocolConflict,
                   config.gateways[index.gateway].listeners[index.listener].where,
-                  fmt::format("{} and {} both want port {} of address {}: neither is served",
-                              describe(config, index), describe(config, other), socket.second,
-                              socket.first));
+                  attached.accepted_why);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "lb/config/attach_steps.h"
@@ -21,9 +22,26 @@ bool selects(const ParentRef& ref, const Listener& listener) {
          (!ref.port || *ref.port == listener.port);
 }
 
-bool allows_namespace(const Gateway& gateway, const Listener& listener, const TCPRoute& route) {
-  return listener.allowed_routes.from == FromNamespaces::kAll || gateway.name.ns == route.name.ns;
-}
+// The labels of every namespace, the implied one included.
+class NamespaceLabels {
+ public:
+  explicit NamespaceLabels(const Config& config) {
+    for (const Namespace& ns : config.namespaces) add(ns.name, ns.labels);
+  }
+
+  const Labels& of(const std::string& ns) {
+    const auto found = labels_.find(ns);
+    return found == labels_.end() ? add(ns, {}) : found->second;
+  }
+
+ private:
+  const Labels& add(const std::string& ns, Labels labels) {
+    labels.insert_or_assign(std::string(kNamespaceNameLabel), ns);
+    return labels_.insert_or_assign(ns, std::move(labels)).first->second;
+  }
+
+  absl::flat_hash_map<std::string, Labels> labels_;
+};
 
 // "named \"foo\" on port 8000".
 std::string selection(const ParentRef& ref) {
@@ -35,18 +53,30 @@ std::string selection(const ParentRef& ref) {
 
 class RouteAttacher {
  public:
-  RouteAttacher(const Config& config, Attachment& out) : config_(config), out_(out) {
+  RouteAttacher(const Config& config, Attachment& out)
+      : config_(config), out_(out), namespaces_(config) {
     for (size_t g = 0; g < config.gateways.size(); ++g) {
       gateways_.try_emplace(config.gateways[g].name, g);
     }
   }
 
-  void attach(size_t route) {
+  void attach_tcp(size_t route) {
     const std::vector<ParentRef>& refs = config_.tcp_routes[route].parent_refs;
     std::vector<AttachedParent>& parents = out_.tcp_routes[route].parents;
     parents.resize(refs.size());
-    for (size_t i = 0; i < refs.size(); ++i) attach_parent(route, refs[i], parents[i]);
+    for (size_t i = 0; i < refs.size(); ++i) {
+      attach_parent(config_.tcp_routes[route], "TCPRoute", refs[i], parents[i]);
+    }
     count(route);
+  }
+
+  void attach_tls(size_t route) {
+    const std::vector<ParentRef>& refs = config_.tls_routes[route].parent_refs;
+    std::vector<AttachedParent>& parents = out_.tls_routes[route].parents;
+    parents.resize(refs.size());
+    for (size_t i = 0; i < refs.size(); ++i) {
+      attach_parent(config_.tls_routes[route], "TLSRoute", refs[i], parents[i]);
+    }
   }
 
   // After all routes are attached.
@@ -70,32 +100,36 @@ class RouteAttacher {
     return out_.gateways[index.gateway].listeners[index.listener];
   }
 
-  void attach_parent(size_t route, const ParentRef& ref, AttachedParent& parent) {
+  void attach_parent(const Route& route, std::string_view kind, const ParentRef& ref,
+                     AttachedParent& parent) {
     const auto found = is_gateway(ref) ? gateways_.find(ref.name) : gateways_.end();
-    if (found == gateways_.end()) {
-      parent.accepted = Reason::kNoMatchingParent;
-      report_missing_gateway(ref);
-      return;
-    }
+    if (found == gateways_.end()) return refuse_missing_gateway(ref, parent);
     const size_t g = found->second;
     const Gateway& gateway = config_.gateways[g];
     bool selected_any = false;
     for (size_t l = 0; l < gateway.listeners.size(); ++l) {
       if (!selects(ref, gateway.listeners[l])) continue;
       selected_any = true;
-      if (out_.gateways[g].listeners[l].takes_tcp_routes &&
-          allows_namespace(gateway, gateway.listeners[l], config_.tcp_routes[route])) {
+      if (kind == "TCPRoute" && out_.gateways[g].listeners[l].takes_tcp_routes &&
+          allows_namespace(gateway, gateway.listeners[l], route)) {
         parent.listeners.push_back({g, l});
       }
     }
     if (!parent.listeners.empty()) return;
-    if (selected_any) {
-      parent.accepted = Reason::kNotAllowedByListeners;
-      report_not_allowed(route, ref);
-    } else {
-      parent.accepted = Reason::kNoMatchingParent;
-      report_no_listener(gateway, ref);
+    if (selected_any) return refuse_not_allowed(route, kind, ref, parent);
+    refuse_no_listener(gateway, ref, parent);
+  }
+
+  bool allows_namespace(const Gateway& gateway, const Listener& listener, const Route& route) {
+    switch (listener.allowed_routes.from) {
+      case FromNamespaces::kSame:
+        return gateway.name.ns == route.name.ns;
+      case FromNamespaces::kAll:
+        return true;
+      case FromNamespaces::kSelector:
+        return matches(listener.allowed_routes.selector, namespaces_.of(route.name.ns));
     }
+    return false;
   }
 
   // A route counts once on a listener, however many of its parentRefs select it.
@@ -121,47 +155,63 @@ class RouteAttacher {
            std::tie(right.creation_time_ms, right.name);
   }
 
-  void report_missing_gateway(const ParentRef& ref) {
-    const bool right_kind = is_gateway(ref);
-    add_finding(out_, FaultCode::kNoMatchingParent, Reason::kNoMatchingParent, ref.where,
-                right_kind ? fmt::format("there is no gateway \"{}\"", to_string(ref.name))
-                           : fmt::format("a parent of kind {}/{} is not supported: it must be a "
-                                         "Gateway of {}",
-                                         ref.group, ref.kind, kGatewayGroup),
-                right_kind ? suggest_object(out_, ref.name, config_.gateways) : "");
+  void refuse(const ParentRef& ref, AttachedParent& parent, FaultCode code, Reason reason,
+              std::string why, std::string_view suggestion = {}) {
+    parent.accepted = reason;
+    parent.accepted_why = std::move(why);
+    add_finding(out_, code, reason, ref.where, parent.accepted_why, suggestion);
   }
 
-  void report_no_listener(const Gateway& gateway, const ParentRef& ref) {
+  void refuse_missing_gateway(const ParentRef& ref, AttachedParent& parent) {
+    const bool right_kind = is_gateway(ref);
+    refuse(ref, parent, FaultCode::kNoMatchingParent, Reason::kNoMatchingParent,
+           right_kind ? fmt::format("there is no gateway \"{}\"", to_string(ref.name))
+                      : fmt::format("a parent of kind {}/{} is not supported: it must be a "
+                                    "Gateway of {}",
+                                    ref.group, ref.kind, kGatewayGroup),
+           right_kind ? suggest_object(out_, ref.name, config_.gateways) : "");
+  }
+
+  void refuse_no_listener(const Gateway& gateway, const ParentRef& ref, AttachedParent& parent) {
     std::vector<std::string_view> names;
     for (const Listener& listener : gateway.listeners) names.push_back(listener.name);
-    add_finding(
-        out_, FaultCode::kNoMatchingParent, Reason::kNoMatchingParent, ref.where,
-        fmt::format("gateway \"{}\" has no listener{}", to_string(gateway.name), selection(ref)),
-        ref.section_name && !ref.port ? util::suggest(*ref.section_name, names) : "");
+    refuse(ref, parent, FaultCode::kNoMatchingParent, Reason::kNoMatchingParent,
+           fmt::format("gateway \"{}\" has no listener{}", to_string(gateway.name), selection(ref)),
+           ref.section_name && !ref.port ? util::suggest(*ref.section_name, names) : "");
   }
 
-  void report_not_allowed(size_t route, const ParentRef& ref) {
-    add_finding(
-        out_, FaultCode::kNotAllowedByListeners, Reason::kNotAllowedByListeners, ref.where,
-        fmt::format("no listener{} of gateway \"{}\" takes a TCPRoute from namespace "
-                    "\"{}\": see its protocol and allowedRoutes",
-                    selection(ref), to_string(ref.name), config_.tcp_routes[route].name.ns));
+  void refuse_not_allowed(const Route& route, std::string_view kind, const ParentRef& ref,
+                          AttachedParent& parent) {
+    std::string why = kind == "TCPRoute"
+                          ? fmt::format(
+                                "no listener{} of gateway \"{}\" takes a TCPRoute from namespace "
+                                "\"{}\": see its protocol and allowedRoutes",
+                                selection(ref), to_string(ref.name), route.name.ns)
+                          : fmt::format(
+                                "no listener{} of gateway \"{}\" takes a {}: this version serves "
+                                "protocol TCP and TCPRoutes only",
+                                selection(ref), to_string(ref.name), kind);
+    refuse(ref, parent, FaultCode::kNotAllowedByListeners, Reason::kNotAllowedByListeners,
+           std::move(why));
   }
 
   const Config& config_;
   Attachment& out_;
   GatewayIndex gateways_;
+  NamespaceLabels namespaces_;
 };
 
 }  // namespace
 
 void attach_routes(const Config& config, Attachment& out) {
   out.tcp_routes.resize(config.tcp_routes.size());
+  out.tls_routes.resize(config.tls_routes.size());
   RouteAttacher attacher(config, out);
-  for (size_t route = 0; route < config.tcp_routes.size(); ++route) attacher.attach(route);
+  for (size_t route = 0; route < config.tcp_routes.size(); ++route) attacher.attach_tcp(route);
   for (size_t route = 0; route < config.tcp_routes.size(); ++route) {
     attacher.report_superseded(route);
   }
+  for (size_t route = 0; route < config.tls_routes.size(); ++route) attacher.attach_tls(route);
 }
 
 }  // namespace lb::config

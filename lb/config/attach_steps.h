@@ -26,6 +26,17 @@ void add_advice(const Config& config, Attachment& out);
 void add_finding(Attachment& out, FaultCode code, Reason reason, SourcePosition where,
                  std::string message, std::string_view suggestion = {});
 
+// Adds a sentence to those that are there.
+inline void append_why(std::string& why, std::string_view sentence) {
+  if (!why.empty()) why += "; ";
+  why += sentence;
+}
+
+// Whether the grant lets routes of that kind ("TCPRoute") and namespace use that service of its own
+// namespace.
+bool permits(const ReferenceGrant& grant, std::string_view route_kind, std::string_view route_ns,
+             std::string_view service);
+
 // The name nearest to `wanted` among the objects of its namespace, "" when none is near or when
 // there are so many findings already that looking costs more than it helps.
 template <typename Object>

@@ -24,20 +24,6 @@ size_t byte_of_character(std::string_view text, size_t index) {
   return text.size();
 }
 
-// Whatever stands in a file must not steer the terminal or split a line of the log.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
-    if (control) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out;
-}
-
 // Spaces that are as wide as `text`: a tab stays a tab, every other character becomes one space.
 std::string blank(std::string_view text) {
   std::string out;
@@ -93,6 +79,27 @@ void locate(std::vector<Fault>& faults, const std::vector<Source>& sources) {
       fault.source_line = line_at(from.text, starts[fault.where.line - 1]);
     }
   }
+}
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
+    if (control) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string place_text(SourcePosition place, SourcePosition here,
+                       const std::vector<Source>& sources) {
+  if (place.file == here.file || place.file >= sources.size()) {
+    return fmt::format("line {}", place.line);
+  }
+  return fmt::format("{}:{}", sources[place.file].name, place.line);
 }
 
 std::string code_text(const Fault& fault) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lb/config/fault_code.h"
@@ -34,6 +35,14 @@ struct Source {
 
 // Fills in `file` and `source_line` of every fault and sorts the faults by position, stably.
 void locate(std::vector<Fault>& faults, const std::vector<Source>& sources);
+
+// How a fault at `here` names another place: "line 4", or "other.toml:4" in another file.
+std::string place_text(SourcePosition place, SourcePosition here,
+                       const std::vector<Source>& sources);
+
+// Whatever stands in a file must not steer the terminal or split a line of the log: control
+// characters become \x1b and the like.
+std::string printable(std::string_view text);
 
 // "E0105", "W0307".
 std::string code_text(const Fault& fault);

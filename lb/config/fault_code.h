@@ -25,6 +25,7 @@ enum class FaultCode : uint16_t {
   kBadTimestamp = 115,
   kBadAddress = 116,
   kBadPath = 117,
+  kBadInclude = 118,
 
   kServesNothing = 201,
   kDuplicateObject = 202,
@@ -37,6 +38,9 @@ enum class FaultCode : uint16_t {
   kAddressOrPath = 209,
   kDuplicateEndpoint = 210,
   kDuplicateServicePort = 211,
+  kDuplicateKey = 212,  // of a table, in two files
+  kBadSelector = 213,
+  kReservedLabel = 214,
 
   kUnsupportedAddress = 301,
   kAddressNotAssigned = 302,
@@ -55,6 +59,7 @@ enum class FaultCode : uint16_t {
   kLoop = 315,
   kUnused = 316,
   kListenerWithoutRoute = 317,
+  kEmptyInclude = 318,
 };
 
 }  // namespace lb::config

@@ -7,24 +7,22 @@
 #include <vector>
 
 #include "lb/config/fault.h"
+#include "lb/config/file_text.h"
 #include "lb/config/model.h"
 
 namespace lb::config {
 
-// A file above this is refused unread: no configuration is that large, but a log file given by
-// mistake is.
-inline constexpr size_t kMaxFileBytes = size_t{32} * 1024 * 1024;
-
 struct LoadResult {
   std::optional<Config> config;  // absent exactly when a fault is an error
-  std::vector<Fault> faults;     // sorted by position, located
-  std::vector<Source> sources;   // for locate() on later findings, such as those of attach()
+  std::vector<Fault> faults;     // sorted by position, located; warnings, too
+  std::vector<Source> sources;   // the file and what it includes, for locate() on later findings,
+                                 // such as those of attach()
 };
 
 // Never throws; a file that cannot be read is a fault like any other.
 LoadResult load_file(const std::string& path);
 
-// `name` stands for the file's name in the faults.
+// `name` stands for the file's name in the faults. A text cannot include files.
 LoadResult load_text(std::string_view text, std::string_view name);
 
 // Every key that the reader knows, as "gateways[].listeners[].port", sorted. For documents that

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lb/config/gateway.h"
+#include "lb/config/namespace.h"
 #include "lb/config/route.h"
 #include "lb/config/runtime.h"
 #include "lb/config/service.h"
@@ -15,8 +16,10 @@ namespace lb::config {
 struct Config {
   std::vector<Gateway> gateways;
   std::vector<TCPRoute> tcp_routes;
+  std::vector<TLSRoute> tls_routes;
   std::vector<Service> services;
   std::vector<ReferenceGrant> reference_grants;
+  std::vector<Namespace> namespaces;
   Runtime runtime;
   Admin admin;
   AccessLog access_log;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "lb/net/address.h"
+
 namespace lb::config {
 namespace {
 
@@ -41,6 +43,27 @@ bool is_protocol(std::string_view text) {
   return is_subdomain(text.substr(0, slash)) && is_word(text.substr(slash + 1), false);
 }
 
+// Letters, digits, '-', '_' and '.', a letter or a digit first and last.
+bool is_label_word(std::string_view text) {
+  const auto fits = [](char c) { return is_digit(c) || is_letter(c); };
+  return !text.empty() && text.size() <= kMaxLabel && fits(text.front()) && fits(text.back()) &&
+         std::all_of(text.begin(), text.end(),
+                     [&](char c) { return fits(c) || c == '-' || c == '_' || c == '.'; });
+}
+
+bool is_label_key(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return is_label_word(text);
+  return slash <= kMaxSubdomain && is_subdomain(text.substr(0, slash)) &&
+         is_label_word(text.substr(slash + 1));
+}
+
+bool is_hostname(std::string_view text) {
+  const bool is_ip = net::Address::parse(text, 1).ok();
+  if (text.starts_with("*.")) text.remove_prefix(2);
+  return !is_ip && is_subdomain(text);
+}
+
 }  // namespace
 
 std::string broken_rule(NameRule rule, std::string_view text) {
@@ -73,6 +96,16 @@ std::string broken_rule(NameRule rule, std::string_view text) {
     case NameRule::kProtocol:
       if (has_length(kMaxProtocol) && is_protocol(text)) return "";
       return "must be a protocol such as TCP, or a domain and a word such as example.com/mine";
+    case NameRule::kHostname:
+      if (has_length(kMaxSubdomain) && is_hostname(text)) return "";
+      return "must be a DNS name in lower case such as db.example.com or *.example.com, not an IP";
+    case NameRule::kLabelKey:
+      if (is_label_key(text)) return "";
+      return "must be a label's key such as team or example.com/team";
+    case NameRule::kLabelValue:
+      if (text.empty() || is_label_word(text)) return "";
+      return "must be a label's value: at most 63 letters, digits, '-', '_' and '.', a letter or a "
+             "digit first and last";
   }
   return "";
 }

@@ -9,6 +9,7 @@ constexpr Count kParentRefs{0, 32};
 constexpr Count kRules{1, 1};
 constexpr Count kBackendRefs{1, 16};
 constexpr Count kGrantEntries{1, 16};
+constexpr Count kHostnames{1, 1024};
 constexpr int64_t kMaxWeight = 1'000'000;
 
 void read_parent_ref(Reader& reader, ParentRef& ref) {
@@ -36,7 +37,7 @@ void read_backend_ref(Reader& reader, BackendRef& ref) {
   }
 }
 
-void read_rule(Reader& reader, const std::string& ns, TCPRouteRule& rule) {
+void read_rule(Reader& reader, const std::string& ns, RouteRule& rule) {
   rule.where = reader.where();
   reader.text("name", NameRule::kSection, rule.name);
   reader.each("backendRefs", kBackendRefs, [&](Reader& entry) {
@@ -47,25 +48,40 @@ void read_rule(Reader& reader, const std::string& ns, TCPRouteRule& rule) {
   });
 }
 
+void read_route(Reader& reader, Route& route) {
+  route.where = reader.where();
+  read_object_name(reader, route.name);
+  reader.timestamp("creationTimestamp", route.creation_time_ms);
+  reader.each("parentRefs", kParentRefs, [&](Reader& entry) {
+    ParentRef ref;
+    ref.name.ns = route.name.ns;
+    read_parent_ref(entry, ref);
+    route.parent_refs.push_back(std::move(ref));
+  });
+  reader.each("rules", kRules, [&](Reader& entry) {
+    RouteRule rule;
+    read_rule(entry, route.name.ns, rule);
+    route.rules.push_back(std::move(rule));
+  });
+}
+
 }  // namespace
 
 void read_tcp_routes(Reader& root, std::vector<TCPRoute>& routes) {
   root.each("tcpRoutes", {}, [&](Reader& reader) {
     TCPRoute route;
-    route.where = reader.where();
-    read_object_name(reader, route.name);
-    reader.timestamp("creationTimestamp", route.creation_time_ms);
-    reader.each("parentRefs", kParentRefs, [&](Reader& entry) {
-      ParentRef ref;
-      ref.name.ns = route.name.ns;
-      read_parent_ref(entry, ref);
-      route.parent_refs.push_back(std::move(ref));
-    });
-    reader.each("rules", kRules, [&](Reader& entry) {
-      TCPRouteRule rule;
-      read_rule(entry, route.name.ns, rule);
-      route.rules.push_back(std::move(rule));
-    });
+    read_route(reader, route);
+    routes.push_back(std::move(route));
+  });
+}
+
+void read_tls_routes(Reader& root, std::vector<TLSRoute>& routes) {
+  root.each("tlsRoutes", {}, [&](Reader& reader) {
+    TLSRoute route;
+    read_route(reader, route);
+    std::vector<PlacedText> hostnames;
+    reader.texts("hostnames", NameRule::kHostname, kHostnames, hostnames);
+    for (PlacedText& hostname : hostnames) route.hostnames.push_back(std::move(hostname.text));
     routes.push_back(std::move(route));
   });
 }

@@ -181,8 +181,8 @@ void Reader::timestamp(std::string_view key, std::optional<int64_t>& out_ms) {
 }
 
 std::optional<size_t> Reader::read_choice(std::string_view key,
-                                          const std::vector<std::string_view>& choices) {
-  const TOMLValue* value = ask(key);
+                                          const std::vector<std::string_view>& choices, Need need) {
+  const TOMLValue* value = ask(key, need);
   if (value == nullptr) return std::nullopt;
   const std::string* found = typed<std::string>(key, *value, join_quoted(choices));
   if (found == nullptr) return std::nullopt;
@@ -197,6 +197,66 @@ std::optional<size_t> Reader::read_choice(std::string_view key,
           util::suggest(*found, choices));
   }
   return std::nullopt;
+}
+
+void Reader::check_count(std::string_view key, Count count, size_t size) {
+  if (size >= count.min && size <= count.max) return;
+  const std::string wanted = count.min == count.max ? fmt::format("exactly {}", count.min)
+                             : count.min == 0       ? fmt::format("at most {}", count.max)
+                                                    : fmt::format("{} to {}", count.min, count.max);
+  error(FaultCode::kBadCount, key, fmt::format("must have {} entries, but has {}", wanted, size));
+}
+
+void Reader::texts(std::string_view key, NameRule rule, Count count, std::vector<PlacedText>& out) {
+  const TOMLValue* value = ask(key, count.min > 0 ? Need::kRequired : Need::kOptional);
+  if (value == nullptr) return;
+  const TOMLArray* array = typed<TOMLArray>(key, *value, "an array of strings");
+  if (array == nullptr) return;
+  check_count(key, count, array->size());
+  for (const TOMLValue& entry : *array) {
+    const std::string* found = std::get_if<std::string>(&entry.data);
+    if (found == nullptr) {
+      context_.faults.error(
+          FaultCode::kWrongType, entry.where,
+          fmt::format("every entry of {} must be a string, but this is {}", key, type_name(entry)));
+      continue;
+    }
+    const std::string broken = broken_rule(rule, *found);
+    if (broken.empty()) {
+      out.push_back({*found, entry.where});
+    } else {
+      context_.faults.error(FaultCode::kBadName, entry.where,
+                            fmt::format("every entry of {} {}", key, broken));
+    }
+  }
+}
+
+void Reader::text_map(std::string_view key, NameRule key_rule, NameRule value_rule, Count count,
+                      std::map<std::string, std::string>& out) {
+  const TOMLValue* value = ask(key);
+  if (value == nullptr) return;
+  const TOMLTable* found = typed<TOMLTable>(key, *value, "a table of strings");
+  if (found == nullptr) return;
+  check_count(key, count, found->entries.size());
+  for (const TOMLEntry& entry : found->entries) {
+    if (const std::string broken = broken_rule(key_rule, entry.key); !broken.empty()) {
+      context_.faults.error(FaultCode::kBadName, entry.where,
+                            fmt::format("a key of {} {}", key, broken));
+      continue;
+    }
+    const std::string* text = std::get_if<std::string>(&entry.value.data);
+    const std::string broken = text == nullptr ? "" : broken_rule(value_rule, *text);
+    if (text == nullptr) {
+      context_.faults.error(FaultCode::kWrongType, entry.value.where,
+                            fmt::format("every value of {} must be a string, but this is {}", key,
+                                        type_name(entry.value)));
+    } else if (broken.empty()) {
+      out.insert_or_assign(entry.key, *text);
+    } else {
+      context_.faults.error(FaultCode::kBadName, entry.value.where,
+                            fmt::format("a value of {} {}", key, broken));
+    }
+  }
 }
 
 void Reader::table(std::string_view key, const Body& body) {
@@ -228,13 +288,7 @@ void Reader::each(std::string_view key, Count count, const Body& body) {
       typed<TOMLArray>(key, *value, "an array of tables",
                        is_table && path_.empty() ? fmt::format("[[{}]]", key) : "");
   if (array == nullptr) return;
-  if (array->size() < count.min || array->size() > count.max) {
-    const std::string wanted = count.min == count.max ? fmt::format("exactly {}", count.min)
-                               : count.min == 0       ? fmt::format("at most {}", count.max)
-                                                : fmt::format("{} to {}", count.min, count.max);
-    error(FaultCode::kBadCount, key,
-          fmt::format("must have {} entries, but has {}", wanted, array->size()));
-  }
+  check_count(key, count, array->size());
   for (const TOMLValue& entry : *array) {
     const TOMLTable* found = std::get_if<TOMLTable>(&entry.data);
     if (found == nullptr) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -38,6 +39,11 @@ template <typename E>
 struct Choice {
   std::string_view text;
   E value;
+};
+
+struct PlacedText {
+  std::string text;
+  SourcePosition where;
 };
 
 // What all readers of one load share.
@@ -91,12 +97,21 @@ class Reader {
   }
 
   template <typename E, size_t N>
-  void choice(std::string_view key, const std::array<Choice<E>, N>& choices, E& out) {
-    std::vector<std::string_view> texts;
-    texts.reserve(N);
-    for (const Choice<E>& choice : choices) texts.push_back(choice.text);
-    if (const std::optional<size_t> index = read_choice(key, texts)) out = choices[*index].value;
+  void choice(std::string_view key, const std::array<Choice<E>, N>& choices, E& out,
+              Need need = Need::kOptional) {
+    std::vector<std::string_view> words;
+    words.reserve(N);
+    for (const Choice<E>& choice : choices) words.push_back(choice.text);
+    if (const std::optional<size_t> index = read_choice(key, words, need)) {
+      out = choices[*index].value;
+    }
   }
+
+  // The strings of the array behind `key`.
+  void texts(std::string_view key, NameRule rule, Count count, std::vector<PlacedText>& out);
+  // The table behind `key`, whose keys are the file's own and whose values are strings.
+  void text_map(std::string_view key, NameRule key_rule, NameRule value_rule, Count count,
+                std::map<std::string, std::string>& out);
 
   // Reads the table behind `key`, if there is one.
   void table(std::string_view key, const Body& body);
@@ -123,7 +138,8 @@ class Reader {
 
   std::optional<int64_t> read_integer(std::string_view key, int64_t min, int64_t max, Need need);
   std::optional<size_t> read_choice(std::string_view key,
-                                    const std::vector<std::string_view>& choices);
+                                    const std::vector<std::string_view>& choices, Need need);
+  void check_count(std::string_view key, Count count, size_t size);
   void report_unknown(const TOMLEntry& entry);
 
   const TOMLTable* table_;

@@ -10,10 +10,18 @@ std::string_view to_string(Reason reason) {
       return "Accepted";
     case Reason::kResolvedRefs:
       return "ResolvedRefs";
+    case Reason::kProgrammed:
+      return "Programmed";
+    case Reason::kInvalid:
+      return "Invalid";
+    case Reason::kPending:
+      return "Pending";
     case Reason::kUnsupportedAddress:
       return "UnsupportedAddress";
     case Reason::kAddressNotAssigned:
       return "AddressNotAssigned";
+    case Reason::kAddressNotUsable:
+      return "AddressNotUsable";
     case Reason::kListenersNotValid:
       return "ListenersNotValid";
     case Reason::kUnsupportedProtocol:
@@ -22,6 +30,10 @@ std::string_view to_string(Reason reason) {
       return "InvalidRouteKinds";
     case Reason::kProtocolConflict:
       return "ProtocolConflict";
+    case Reason::kNoConflicts:
+      return "NoConflicts";
+    case Reason::kPortUnavailable:
+      return "PortUnavailable";
     case Reason::kNoMatchingParent:
       return "NoMatchingParent";
     case Reason::kNotAllowedByListeners:
@@ -32,6 +44,8 @@ std::string_view to_string(Reason reason) {
       return "RefNotPermitted";
     case Reason::kBackendNotFound:
       return "BackendNotFound";
+    case Reason::kBackendsAvailable:
+      return "BackendsAvailable";
     case Reason::kEndpointsNotFound:
       return "EndpointsNotFound";
   }

@@ -11,14 +11,21 @@ enum class Reason : uint8_t {
   kNone,
   kAccepted,
   kResolvedRefs,
+  // of a gateway or a listener
+  kProgrammed,
+  kInvalid,
+  kPending,
   // of a gateway
   kUnsupportedAddress,
   kAddressNotAssigned,
+  kAddressNotUsable,
   kListenersNotValid,
   // of a listener (kUnsupportedProtocol is also a backend's)
   kUnsupportedProtocol,
   kInvalidRouteKinds,
   kProtocolConflict,
+  kNoConflicts,
+  kPortUnavailable,
   // of a route and one of its parents
   kNoMatchingParent,
   kNotAllowedByListeners,
@@ -26,6 +33,7 @@ enum class Reason : uint8_t {
   kInvalidKind,
   kRefNotPermitted,
   kBackendNotFound,
+  kBackendsAvailable,
   kEndpointsNotFound,  // Envoy Gateway's word: the reference resolves, but nobody is there to
                        // answer
 };

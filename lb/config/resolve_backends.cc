@@ -10,17 +10,6 @@
 namespace lb::config {
 namespace {
 
-bool permits(const ReferenceGrant& grant, const std::string& from_ns, const std::string& service) {
-  const bool from =
-      std::any_of(grant.from.begin(), grant.from.end(), [&](const ReferenceGrantFrom& entry) {
-        return entry.group == kGatewayGroup && entry.kind == "TCPRoute" && entry.ns == from_ns;
-      });
-  return from && std::any_of(grant.to.begin(), grant.to.end(), [&](const ReferenceGrantTo& entry) {
-           return entry.group.empty() && entry.kind == "Service" &&
-                  (!entry.name || *entry.name == service);
-         });
-}
-
 bool has_usable_endpoint(const Service& service) {
   return std::any_of(service.endpoints.begin(), service.endpoints.end(),
                      [](const Endpoint& endpoint) { return endpoint.usable(); });
@@ -37,7 +26,13 @@ class Resolver {
     }
   }
 
-  void resolve_rule(const TCPRoute& route, const TCPRouteRule& rule,
+  void resolve(std::string_view kind, const Route& route, std::vector<ResolvedBackend>& backends) {
+    kind_ = kind;
+    for (const RouteRule& rule : route.rules) resolve_rule(route, rule, backends);
+  }
+
+ private:
+  void resolve_rule(const Route& route, const RouteRule& rule,
                     std::vector<ResolvedBackend>& backends) {
     uint64_t sum = 0;
     for (const BackendRef& ref : rule.backend_refs) sum += ref.weight;
@@ -51,12 +46,11 @@ class Resolver {
     }
     if (sum == 0) {
       add_finding(out_, FaultCode::kAllWeightsZero, Reason::kEndpointsNotFound, rule.where,
-                  fmt::format("all weights of tcpRoute \"{}\" are 0: it refuses every connection",
+                  fmt::format("all weights of route \"{}\" are 0: it refuses every connection",
                               to_string(route.name)));
     }
   }
 
- private:
   // In the API's order: whether a forbidden service exists must not show.
   ResolvedBackend resolve(const std::string& route_ns, const BackendRef& ref) {
     if (!ref.is_service()) {
@@ -67,8 +61,8 @@ class Resolver {
     if (ref.name.ns != route_ns && !granted(route_ns, ref.name)) {
       return fail(ref, FaultCode::kRefNotPermitted, Reason::kRefNotPermitted,
                   fmt::format("no referenceGrant in namespace \"{}\" permits service \"{}\" to "
-                              "tcpRoutes of namespace \"{}\"",
-                              ref.name.ns, to_string(ref.name), route_ns));
+                              "{}s of namespace \"{}\"",
+                              ref.name.ns, to_string(ref.name), kind_, route_ns));
     }
     const auto found = services_.find(ref.name);
     if (found == services_.end()) {
@@ -89,9 +83,12 @@ class Resolver {
         continue;
       }
       if (has_usable_endpoint(service)) return {Reason::kResolvedRefs, index, p};
-      fail(ref, FaultCode::kEndpointsNotFound, Reason::kEndpointsNotFound,
-           fmt::format("service \"{}\" has no ready endpoint", to_string(service.name)));
-      return {Reason::kEndpointsNotFound, index, p};
+      ResolvedBackend backend =
+          fail(ref, FaultCode::kEndpointsNotFound, Reason::kEndpointsNotFound,
+               fmt::format("service \"{}\" has no ready endpoint", to_string(service.name)));
+      backend.service = index;
+      backend.port = p;
+      return backend;
     }
     if (other_protocol) {
       return fail(ref, FaultCode::kUnsupportedBackendProtocol, Reason::kUnsupportedProtocol,
@@ -113,33 +110,48 @@ class Resolver {
 
   bool granted(const std::string& route_ns, const ObjectName& service) const {
     const auto found = grants_.find(service.ns);
-    return found != grants_.end() && std::any_of(found->second.begin(), found->second.end(),
-                                                 [&](const ReferenceGrant* grant) {
-                                                   return permits(*grant, route_ns, service.name);
-                                                 });
+    return found != grants_.end() &&
+           std::any_of(found->second.begin(), found->second.end(),
+                       [&](const ReferenceGrant* grant) {
+                         return permits(*grant, kind_, route_ns, service.name);
+                       });
   }
 
   ResolvedBackend fail(const BackendRef& ref, FaultCode code, Reason reason,
                        const std::string& message, std::string_view suggestion = {}) {
     add_finding(out_, code, reason, ref.where, message + share_, suggestion);
-    return {reason, 0, 0};
+    return {reason, 0, 0, message};
   }
 
   const Config& config_;
   Attachment& out_;
   absl::flat_hash_map<ObjectName, size_t> services_;
   absl::flat_hash_map<std::string, std::vector<const ReferenceGrant*>> grants_;  // by namespace
-  std::string share_;  // of the backendRef in hand, for its finding
+  std::string_view kind_;  // of the route in hand
+  std::string share_;      // of the backendRef in hand, for its finding
 };
 
 }  // namespace
 
+bool permits(const ReferenceGrant& grant, std::string_view route_kind, std::string_view route_ns,
+             std::string_view service) {
+  const bool from =
+      std::any_of(grant.from.begin(), grant.from.end(), [&](const ReferenceGrantFrom& entry) {
+        return entry.group == kGatewayGroup && entry.kind == route_kind && entry.ns == route_ns;
+      });
+  return from && std::any_of(grant.to.begin(), grant.to.end(), [&](const ReferenceGrantTo& entry) {
+           return entry.group.empty() && entry.kind == "Service" &&
+                  (!entry.name || *entry.name == service);
+         });
+}
+
 void resolve_backends(const Config& config, Attachment& out) {
   Resolver resolver(config, out);
-  for (size_t route = 0; route < config.tcp_routes.size(); ++route) {
-    for (const TCPRouteRule& rule : config.tcp_routes[route].rules) {
-      resolver.resolve_rule(config.tcp_routes[route], rule, out.tcp_routes[route].backends);
-    }
+  for (size_t i = 0; i < config.tcp_routes.size(); ++i) {
+    resolver.resolve("TCPRoute", config.tcp_routes[i], out.tcp_routes[i].backends);
+  }
+  for (size_t i = 0; i < config.tls_routes.size(); ++i) {
+    resolver.resolve("TLSRoute", config.tls_routes[i], out.tls_routes[i].backends);
   }
 }
 

@@ -1,4 +1,4 @@
-// TCP routes and reference grants as the file says them, with the API's defaults filled in.
+// Routes and reference grants as the file says them, with the API's defaults filled in.
 #pragma once
 
 #include <cstdint>
@@ -35,20 +35,29 @@ struct BackendRef {
   bool is_service() const { return group.empty() && kind == "Service"; }
 };
 
-struct TCPRouteRule {
+struct RouteRule {
   std::string name;                      // may be empty
   std::vector<BackendRef> backend_refs;  // 1..16
   SourcePosition where;
 };
 
-struct TCPRoute {
+using TCPRouteRule = RouteRule;
+
+// What all kinds of route have.
+struct Route {
   ObjectName name;
   // The older of two routes on a listener carries the traffic; one without a time counts as the
   // oldest.
   std::optional<int64_t> creation_time_ms;
   std::vector<ParentRef> parent_refs;  // 0..32
-  std::vector<TCPRouteRule> rules;     // exactly 1 in a loaded configuration
+  std::vector<RouteRule> rules;        // exactly 1 in a loaded configuration
   SourcePosition where;
+};
+
+struct TCPRoute : Route {};
+
+struct TLSRoute : Route {
+  std::vector<std::string> hostnames;  // 1..1024, each perhaps with "*." in front
 };
 
 struct ReferenceGrantFrom {

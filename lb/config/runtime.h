@@ -29,6 +29,8 @@ inline constexpr const char* kDefaultControlSocket = "/run/sluice/control.sock";
 struct Admin {
   std::string socket = kDefaultControlSocket;  // an absolute path; "" = none
   net::Address http;                           // unspecified = none
+
+  friend bool operator==(const Admin&, const Admin&) = default;
 };
 
 struct AccessLog {

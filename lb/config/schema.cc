@@ -8,6 +8,7 @@ void read_object_name(Reader& reader, ObjectName& name) {
 }
 
 void read_config(Reader& root, Config& config) {
+  root.claim("include");  // include.h has been through it
   ListenerPolicy listener_defaults;
   ServicePolicy service_defaults;
   root.table("defaults", [&](Reader& defaults) {
@@ -18,8 +19,10 @@ void read_config(Reader& root, Config& config) {
   });
   read_gateways(root, listener_defaults, config.gateways);
   read_tcp_routes(root, config.tcp_routes);
+  read_tls_routes(root, config.tls_routes);
   read_services(root, service_defaults, config.services);
   read_reference_grants(root, config.reference_grants);
+  read_namespaces(root, config.namespaces);
   read_runtime(root, config.runtime);
   read_admin(root, config.admin);
   read_access_log(root, config.access_log);

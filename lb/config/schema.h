@@ -13,8 +13,10 @@ void read_config(Reader& root, Config& config);
 
 void read_gateways(Reader& root, const ListenerPolicy& defaults, std::vector<Gateway>& gateways);
 void read_tcp_routes(Reader& root, std::vector<TCPRoute>& routes);
+void read_tls_routes(Reader& root, std::vector<TLSRoute>& routes);
 void read_reference_grants(Reader& root, std::vector<ReferenceGrant>& grants);
 void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Service>& services);
+void read_namespaces(Reader& root, std::vector<Namespace>& namespaces);
 void read_runtime(Reader& root, Runtime& runtime);
 void read_admin(Reader& root, Admin& admin);
 void read_access_log(Reader& root, AccessLog& access_log);
@@ -23,6 +25,8 @@ void read_log(Reader& root, Log& log);
 // The extensions, which [defaults] takes too.
 void read_listener_policy(Reader& reader, ListenerPolicy& policy);
 void read_service_policy(Reader& reader, ServicePolicy& policy);
+
+void read_selector(Reader& reader, LabelSelector& selector);
 
 // `name` and `namespace`, which every object begins with.
 void read_object_name(Reader& reader, ObjectName& name);

@@ -1,5 +1,7 @@
 #include "lb/config/timestamp.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 
 namespace lb::config {
@@ -75,6 +77,16 @@ std::optional<int64_t> parse_rfc3339_ms(std::string_view text) {
   if (!parsed) return std::nullopt;
   time.year = static_cast<int>(year);
   return to_unix_ms(time);
+}
+
+std::string format_rfc3339(int64_t unix_ms) {
+  const std::chrono::sys_time<std::chrono::milliseconds> time{std::chrono::milliseconds(unix_ms)};
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 }  // namespace lb::config

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace lb::config {
@@ -24,5 +25,8 @@ std::optional<int64_t> to_unix_ms(const CivilTime& time);
 
 // "2024-05-01T12:00:00Z", with a fraction and an offset if there are any. Anything else is nullopt.
 std::optional<int64_t> parse_rfc3339_ms(std::string_view text);
+
+// "2024-05-01T12:00:00Z": in UTC, cut to the second, as the API writes times in conditions.
+std::string format_rfc3339(int64_t unix_ms);
 
 }  // namespace lb::config

@@ -7,23 +7,17 @@ namespace {
 
 constexpr std::string_view kKeys[] = {
     "dns",
-    "include",
-    "namespaces",
-    "tlsRoutes",
     "accessLog.interval",
-    "gateways[].listeners[].allowedRoutes.namespaces.selector",
     "gateways[].listeners[].authorization",
     "gateways[].listeners[].connection.connectionLimit",
     "gateways[].listeners[].connection.maxConnectionDuration",
     "gateways[].listeners[].connection.maxConnectionDurationJitter",
     "gateways[].listeners[].endPort",
     "gateways[].listeners[].fd",
-    "gateways[].listeners[].hostname",
     "gateways[].listeners[].perSource",
     "gateways[].listeners[].proxyProtocol",
     "gateways[].listeners[].socket",
     "gateways[].listeners[].tcpKeepalive",
-    "gateways[].listeners[].tls",
     "gateways[].listeners[].unix",
     "services[].circuitBreaker",
     "services[].dns",
@@ -49,7 +43,6 @@ struct Value {
 
 constexpr Value kValues[] = {
     {"accessLog.format", "haproxy"},
-    {"gateways[].listeners[].allowedRoutes.namespaces.from", "Selector"},
     {"services[].loadBalancer.type", "ConsistentHash"},
     {"services[].loadBalancer.type", "LeastConnections"},
     {"services[].loadBalancer.type", "Random"},

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,22 +30,28 @@ class FirstSeen {
   absl::flat_hash_map<Value, SourcePosition> seen_;
 };
 
+const std::string& to_string(const std::string& name) { return name; }
+bool is_empty(const ObjectName& name) { return name.name.empty(); }
+bool is_empty(const std::string& name) { return name.empty(); }
+
+// Objects are the only things that can be in two files.
 template <typename Object>
-void check_names(std::string_view noun, const std::vector<Object>& objects, FaultList& faults) {
-  FirstSeen<ObjectName> names;
+void check_names(std::string_view noun, const std::vector<Object>& objects,
+                 const std::vector<Source>& sources, FaultList& faults) {
+  FirstSeen<decltype(Object::name)> names;
   for (const Object& object : objects) {
-    if (object.name.name.empty()) continue;
+    if (is_empty(object.name)) continue;
     if (const SourcePosition* first = names.before(object.name, object.where)) {
       faults.error(FaultCode::kDuplicateObject, object.where,
                    fmt::format("duplicate {} \"{}\", first defined at {}", noun,
-                               to_string(object.name), at(*first)));
+                               to_string(object.name), place_text(*first, object.where, sources)));
     }
   }
 }
 
 void check_listeners(const Gateway& gateway, FaultList& faults) {
   FirstSeen<std::string> names;
-  FirstSeen<std::pair<uint16_t, std::string>> ports;
+  FirstSeen<std::tuple<uint16_t, std::string, std::string>> ports;
   for (const Listener& listener : gateway.listeners) {
     if (!listener.name.empty()) {
       if (const SourcePosition* first = names.before(listener.name, listener.where)) {
@@ -56,7 +63,7 @@ void check_listeners(const Gateway& gateway, FaultList& faults) {
     }
     if (listener.port == 0 || listener.protocol.empty()) continue;
     if (const SourcePosition* first =
-            ports.before({listener.port, listener.protocol}, listener.where)) {
+            ports.before({listener.port, listener.protocol, listener.hostname}, listener.where)) {
       faults.error(FaultCode::kDuplicatePort, listener.where,
                    fmt::format("Combination of port, protocol and hostname must be unique for "
                                "each listener: {} {} is also at {}",
@@ -82,7 +89,7 @@ void check_addresses(const Gateway& gateway, FaultList& faults) {
 
 // The API's rule for references to one parent, in its form that compares (sectionName, port): all
 // of them set the same ones of the two, and no two set them alike.
-void check_parent_refs(const TCPRoute& route, FaultList& faults) {
+void check_parent_refs(const Route& route, FaultList& faults) {
   using Parent = std::pair<std::pair<std::string, std::string>, ObjectName>;
   using Section = std::pair<std::string, uint16_t>;
   absl::flat_hash_map<Parent, const ParentRef*> parents;
@@ -157,16 +164,19 @@ void check_endpoints(const Service& service, FaultList& faults) {
 
 }  // namespace
 
-void validate(const Config& config, FaultList& faults) {
-  check_names("gateway", config.gateways, faults);
-  check_names("tcpRoute", config.tcp_routes, faults);
-  check_names("service", config.services, faults);
-  check_names("referenceGrant", config.reference_grants, faults);
+void validate(const Config& config, const std::vector<Source>& sources, FaultList& faults) {
+  check_names("gateway", config.gateways, sources, faults);
+  check_names("tcpRoute", config.tcp_routes, sources, faults);
+  check_names("tlsRoute", config.tls_routes, sources, faults);
+  check_names("service", config.services, sources, faults);
+  check_names("referenceGrant", config.reference_grants, sources, faults);
+  check_names("namespace", config.namespaces, sources, faults);
   for (const Gateway& gateway : config.gateways) {
     check_listeners(gateway, faults);
     check_addresses(gateway, faults);
   }
   for (const TCPRoute& route : config.tcp_routes) check_parent_refs(route, faults);
+  for (const TLSRoute& route : config.tls_routes) check_parent_refs(route, faults);
   for (const Service& service : config.services) {
     check_service_ports(service, faults);
     check_endpoints(service, faults);

@@ -2,13 +2,16 @@
 // two things collide. What one object alone can get wrong is checked where it is read (schema.h).
 #pragma once
 
+#include <vector>
+
 #include "lb/config/fault_list.h"
 #include "lb/config/model.h"
 
 namespace lb::config {
 
 // Linear in the size of the configuration. Objects and fields that already have a fault (an empty
-// name, port 0) are passed over, so that one mistake is reported once.
-void validate(const Config& config, FaultList& faults);
+// name, port 0) are passed over, so that one mistake is reported once. `sources` give their names
+// to the other of two places.
+void validate(const Config& config, const std::vector<Source>& sources, FaultList& faults);
 
 }  // namespace lb::config

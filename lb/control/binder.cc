@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "fmt/format.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/listener.h"
@@ -43,6 +45,13 @@ net::Address without_ipv6(const net::Address& address) {
   return *net::Address::parse("0.0.0.0", address.port());
 }
 
+// Whether one of our own sockets has the port: a probe would take it for somebody else's.
+bool is_own_port(const OpenAddresses& open, const net::Address& address) {
+  const std::string suffix = fmt::format(":{}", address.port());
+  return std::any_of(open.begin(), open.end(),
+                     [&](const auto& entry) { return absl::EndsWith(entry.first, suffix); });
+}
+
 // A process that was killed a moment ago may still listen: the kernel ends its io_uring, and with
 // it the last hold on the socket, after the process is gone.
 int probe_patiently(const net::Address& address, util::MonoTimeMs deadline_ms) {
@@ -67,40 +76,51 @@ int bind_one(const Wanted& wanted, std::vector<std::vector<proxy::BoundListener>
     fds.push_back(std::move(fd));
   }
   for (size_t i = 0; i < by_worker.size(); ++i) {
-    by_worker[i].push_back({wanted.listener, std::move(fds[i])});
+    by_worker[i].push_back({wanted.address.to_string(), wanted.listener, std::move(fds[i])});
   }
   return 0;
 }
 
 }  // namespace
 
-BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers) {
+BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers,
+                            const OpenAddresses& open) {
   BoundSockets sockets;
   sockets.by_worker.resize(workers);
   const auto fail = [&](const Wanted& wanted, int error) {
-    sockets.failures.push_back({wanted.listener, wanted.address.to_string(), explain(error)});
+    sockets.failures.push_back(
+        {wanted.listener, wanted.address.to_string(), -error, explain(error)});
   };
   // All are probed before the first is bound: 0.0.0.0 and :: may stand side by side, and then the
   // one would take the other for somebody else's.
-  const util::MonoTimeMs deadline_ms = util::mono_now_ms() + kPatienceMs;
-  std::vector<Wanted> free;
+  // Only a start waits: at a reload there are others to be served meanwhile.
+  const util::MonoTimeMs deadline_ms = open.empty() ? util::mono_now_ms() + kPatienceMs : 0;
+  std::vector<Wanted> wanted_and_free;
   for (size_t i = 0; i < snapshot.listeners.size(); ++i) {
     for (const net::Address& address : snapshot.listeners[i].addresses) {
-      const Wanted wanted = {i, without_ipv6(address)};
-      const int error = probe_patiently(wanted.address, deadline_ms);
+      const bool is_open = open.contains(address.to_string());
+      const Wanted wanted = {i, is_open ? address : without_ipv6(address)};
+      const std::string name = wanted.address.to_string();
+      if (open.contains(name)) {
+        for (auto& listeners : sockets.by_worker) listeners.push_back({name, i, net::UniqueFd()});
+        sockets.open[name] = i;
+        continue;
+      }
+      const bool is_own = is_own_port(open, wanted.address);
+      const int error = is_own ? 0 : probe_patiently(wanted.address, deadline_ms);
       if (error < 0) {
         fail(wanted, error);
       } else {
-        free.push_back(wanted);
+        wanted_and_free.push_back(wanted);
       }
     }
   }
-  for (const Wanted& wanted : free) {
+  for (const Wanted& wanted : wanted_and_free) {
     const int error = bind_one(wanted, sockets.by_worker);
     if (error < 0) {
       fail(wanted, error);
     } else {
-      ++sockets.bound_addresses;
+      sockets.open[wanted.address.to_string()] = wanted.listener;
     }
   }
   return sockets;

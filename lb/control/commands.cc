@@ -1,18 +1,20 @@
 #include "lb/control/commands.h"
 
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "fmt/format.h"
-#include "lb/config/attach.h"
 #include "lb/config/load.h"
 #include "lb/control/controller.h"
 #include "lb/control/demo.h"
 #include "lb/control/demo_backend.h"
-#include "lb/proxy/snapshot.h"
+#include "lb/control/status.h"
+#include "lb/util/clock.h"
 
 namespace lb::control {
 namespace {
@@ -45,33 +47,31 @@ util::LogLevel level_of(config::LogLevel level) {
   return util::LogLevel::kError;
 }
 
-// What attach() has to say about a configuration that loads, in its place in the file.
-std::vector<config::Fault> findings_of(const config::LoadResult& loaded) {
-  std::vector<config::Fault> findings = config::attach(*loaded.config).findings;
-  config::locate(findings, loaded.sources);
-  return findings;
+util::RecordFormat format_of(config::LogFormat format) {
+  return format == config::LogFormat::kJSON ? util::RecordFormat::kJSON
+                                            : util::RecordFormat::kLogfmt;
 }
 
-int serve(const Options& options, config::LoadResult loaded, std::function<void()> on_ready) {
-  config::Config config = *loaded.config;
-  if (options.engine) config.runtime.engine = *options.engine;
-  if (options.workers) config.runtime.workers = *options.workers;
+// What was loaded, with what the command line overrides.
+config::LoadResult with_overrides(config::LoadResult loaded, const Options& options) {
+  if (!loaded.config) return loaded;
+  if (options.engine) loaded.config->runtime.engine = *options.engine;
+  if (options.workers) loaded.config->runtime.workers = *options.workers;
+  return loaded;
+}
 
-  const util::RecordFormat format = config.log.format == config::LogFormat::kJSON
-                                        ? util::RecordFormat::kJSON
-                                        : util::RecordFormat::kLogfmt;
-  util::LogSink sink(kStderr, format);
-  util::Log log(sink, level_of(config.log.level), format);
-  std::vector<config::Fault> warnings = std::move(loaded.faults);
-  for (config::Fault& finding : findings_of(loaded)) warnings.push_back(std::move(finding));
-  for (const config::Fault& warning : warnings) {
-    log.warn(
-        "configuration",
-        {{"at", fmt::format("{}:{}:{}", warning.file, warning.where.line, warning.where.column)},
-         {"code", config::code_text(warning)},
-         {"why", warning.message}});
+int serve(const Options& options, const std::function<config::LoadResult()>& load,
+          std::function<void()> on_ready) {
+  const Deployment::Source source = [load, options] { return with_overrides(load(), options); };
+  config::LoadResult loaded = source();
+  if (!loaded.config) {
+    print_faults(loaded.faults);
+    return kBadConfig;
   }
-  Controller controller(std::move(config), sink, log);
+  const util::RecordFormat format = format_of(loaded.config->log.format);
+  util::LogSink sink(kStderr, format);
+  util::Log log(sink, level_of(loaded.config->log.level), format);
+  Controller controller(std::move(loaded), source, sink, log);
   controller.set_on_ready(std::move(on_ready));
   const absl::Status status = controller.run();
   if (status.ok()) return kSuccess;
@@ -79,49 +79,81 @@ int serve(const Options& options, config::LoadResult loaded, std::function<void(
   return kFailure;
 }
 
-}  // namespace
+// What `check` has found out.
+struct Check {
+  std::vector<config::Fault> faults;  // of loading and attaching
+  config::Status status;
+  size_t bind_failures = 0;
+  size_t listeners = 0;
+  size_t routes = 0;
+  size_t services = 0;
 
-int run_command(const Options& options) {
-  config::LoadResult loaded = config::load_file(options.config_path);
-  if (!loaded.config) {
-    print_faults(loaded.faults);
-    return kBadConfig;
-  }
-  return serve(options, std::move(loaded), nullptr);
-}
+  size_t warnings() const { return faults.size() + bind_failures; }
+};
 
-int check_command(const Options& options) {
-  const config::LoadResult loaded = config::load_file(options.config_path);
-  print_faults(loaded.faults);
-  if (!loaded.config) return kBadConfig;
-  const std::vector<config::Fault> findings = findings_of(loaded);
-  print_faults(findings);
-  size_t warnings = loaded.faults.size() + findings.size();
-
-  const config::Attachment attachment = config::attach(*loaded.config);
-  const auto snapshot = proxy::compile(*loaded.config, attachment, nullptr);
-  if (!snapshot.ok()) {
-    fmt::print(stderr, "{}: {}\n", options.config_path, std::string(snapshot.status().message()));
-    return kBadConfig;
-  }
+absl::Status check_loaded(config::LoadResult loaded, const Options& options, Check& check) {
+  absl::StatusOr<Deployed> deployed = compile_deployed(std::move(loaded), nullptr);
+  if (!deployed.ok()) return deployed.status();
+  const std::vector<config::Fault>& findings = deployed->attachment.findings;
+  check.faults.insert(check.faults.end(), findings.begin(), findings.end());
+  check.listeners = deployed->snapshot->listeners.size();
+  check.routes = deployed->snapshot->routes.size();
+  check.services = deployed->loaded.config->services.size();
+  config::StatusInput input = {*deployed->loaded.config, deployed->attachment};
+  input.generation = 1;
+  input.now_ms = util::wall_now_us() / 1000;
+  std::vector<config::BindOutcome> bound;
   if (options.bind) {
-    const BoundSockets sockets = bind_listeners(**snapshot, 1);
+    const BoundSockets sockets = bind_listeners(*deployed->snapshot, 1, {});
+    check.bind_failures = sockets.failures.size();
+    bound = bind_outcomes(deployed->attachment, sockets.open, sockets.failures);
+    input.bound = &bound;
     for (const BindFailure& failure : sockets.failures) {
-      const proxy::ListenerSnapshot& listener = (*snapshot)->listeners[failure.listener];
+      const proxy::ListenerSnapshot& listener = deployed->snapshot->listeners[failure.listener];
       fmt::print(stderr, "{}: warning: listener {} of gateway {} cannot listen on {}: {}\n",
                  options.config_path, listener.name, listener.gateway, failure.address,
                  failure.why);
     }
-    warnings += sockets.failures.size();
   }
-  if (options.strict && warnings > 0) {
-    fmt::print("{}: {} warnings, and --strict\n", options.config_path, warnings);
-    return kBadConfig;
+  check.status = config::make_status(input);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int run_command(const Options& options) {
+  return serve(
+      options, [path = options.config_path] { return config::load_file(path); }, nullptr);
+}
+
+int check_command(const Options& options) {
+  config::LoadResult loaded = config::load_file(options.config_path);
+  const bool is_valid = loaded.config.has_value();
+  Check check;
+  check.faults = loaded.faults;
+  if (is_valid) {
+    const absl::Status status = check_loaded(std::move(loaded), options, check);
+    if (!status.ok()) {
+      fmt::print(stderr, "{}: {}\n", options.config_path, std::string(status.message()));
+      return kBadConfig;
+    }
   }
-  fmt::print("{}: valid: {} listeners, {} routes, {} services, {} warnings\n", options.config_path,
-             (*snapshot)->listeners.size(), (*snapshot)->routes.size(),
-             loaded.config->services.size(), warnings);
-  return kSuccess;
+  print_faults(check.faults);
+  if (options.json) {
+    nlohmann::json json = status_json(check.status);
+    json["faults"] = faults_json(check.faults);
+    fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else if (is_valid) {
+    fmt::print("{}\n", condition_lines(check.status));
+  }
+  if (!is_valid) return kBadConfig;
+  const bool fails = options.strict && check.warnings() > 0;
+  if (!options.json) {
+    fmt::print("{}: {}: {} listeners, {} routes, {} services, {} warnings\n", options.config_path,
+               fails ? "not valid with --strict" : "valid", check.listeners, check.routes,
+               check.services, check.warnings());
+  }
+  return fails ? kBadConfig : kSuccess;
 }
 
 int demo_command(const Options& options) {
@@ -137,12 +169,9 @@ int demo_command(const Options& options) {
     ports.push_back((*backend)->port());
     backends.push_back(*std::move(backend));
   }
-  config::LoadResult loaded = config::load_text(demo_config(ports), "demo");
-  if (!loaded.config) {
-    print_faults(loaded.faults);
-    return kFailure;
-  }
-  return serve(options, std::move(loaded), [] { print_demo_hints(stdout); });
+  return serve(
+      options, [text = demo_config(ports)] { return config::load_text(text, "demo"); },
+      [] { print_demo_hints(stdout); });
 }
 
 }  // namespace lb::control

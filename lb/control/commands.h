@@ -7,6 +7,7 @@ namespace lb::control {
 
 int run_command(const Options& options);
 int check_command(const Options& options);
+int convert_command(const Options& options);
 int demo_command(const Options& options);
 int version_command(const Options& options);
 

@@ -39,10 +39,18 @@ util::RecordFormat format_of(config::LogFormat format) {
 
 }  // namespace
 
-Controller::Controller(config::Config config, util::LogSink& stderr_sink, util::Log& log)
-    : config_(std::move(config)), stderr_sink_(stderr_sink), log_(log) {}
+Controller::Controller(config::LoadResult loaded, Deployment::Source source,
+                       util::LogSink& stderr_sink, util::Log& log)
+    : loaded_(std::move(loaded)),
+      runtime_(loaded_.config->runtime),
+      admin_config_(loaded_.config->admin),
+      access_log_(loaded_.config->access_log),
+      source_(std::move(source)),
+      stderr_sink_(stderr_sink),
+      log_(log) {}
 
 Controller::~Controller() {
+  admin_.reset();
   workers_.clear();
   if (engine_) engine_->timers().stop(drain_timer_);
 }
@@ -50,7 +58,9 @@ Controller::~Controller() {
 absl::Status Controller::run() {
   if (absl::Status status = start(); !status.ok()) return status;
   while (!is_over_) engine_->run_once(util::kNever);
+  if (!start_status_.ok()) return start_status_;
   log_.info("stopping", {{"connections_left", fmt::format("{}", budget_->used())}});
+  admin_.reset();
   workers_.clear();
   log_.info("stopped");
   return absl::OkStatus();
@@ -62,79 +72,82 @@ absl::Status Controller::start() {
   if (!engine.ok()) return engine.status();
   engine_ = *std::move(engine);
   signals_ = std::make_unique<Signals>(*engine_, [this](int signal) { on_signal(signal); });
-
   warn_about_unserved_settings();
-  const config::Attachment attachment = config::attach(config_);
-  absl::StatusOr<std::shared_ptr<const proxy::Snapshot>> snapshot =
-      proxy::compile(config_, attachment, nullptr);
-  if (!snapshot.ok()) return snapshot.status();
   if (absl::Status status = open_access_log(); !status.ok()) return status;
+  deployment_ = std::make_unique<Deployment>(*engine_, log_, source_);
+  if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
 
-  const uint32_t count = config_.runtime.workers > 0 ? config_.runtime.workers : usable_cpus();
-  BoundSockets sockets = bind_listeners(**snapshot, count);
-  report_bind_failures(**snapshot, sockets.failures);
-  if (sockets.bound_addresses == 0) return absl::UnavailableError("no listener could be bound");
-
-  const uint64_t open_files = raise_open_file_limit();
-  const int64_t max_connections =
-      connections_for(open_files, sockets.bound_addresses * count, count);
-  const auto wanted_connections = static_cast<int64_t>(config_.runtime.max_connections);
-  if (wanted_connections > max_connections) {
+  const uint32_t count = runtime_.workers > 0 ? runtime_.workers : usable_cpus();
+  const int64_t possible = possible_connections(count);
+  const auto wanted = static_cast<int64_t>(runtime_.max_connections);
+  if (wanted > possible) {
     log_.warn("the open-file limit allows fewer connections than maxConnections",
-              {{"max_connections", fmt::format("{}", wanted_connections)},
-               {"possible", fmt::format("{}", max_connections)},
-               {"open_files", fmt::format("{}", open_files)}});
+              {{"max_connections", fmt::format("{}", wanted)},
+               {"possible", fmt::format("{}", possible)}});
   }
-  budget_ = std::make_unique<proxy::ConnectionBudget>(wanted_connections, max_connections);
-  const absl::StatusOr<ChosenEngine> chosen = start_workers(count, max_connections);
+  budget_ = std::make_unique<proxy::ConnectionBudget>(wanted, possible);
+  absl::StatusOr<ChosenEngine> chosen = start_workers(count, possible);
   if (!chosen.ok()) return chosen.status();
-  for (uint32_t i = 0; i < count; ++i) {
-    workers_[i]->serve(*snapshot, std::move(sockets.by_worker[i]));
-  }
-  log_.info("ready", {{"listeners", fmt::format("{}", (*snapshot)->listeners.size())},
-                      {"addresses", fmt::format("{}", sockets.bound_addresses)},
-                      {"workers", fmt::format("{}", count)},
-                      {"engine", std::string(to_string(chosen->kind))},
-                      {"max_connections", fmt::format("{}", max_connections)},
-                      {"generation", "1"}});
-  if (on_ready_) on_ready_();
+  chosen_ = *std::move(chosen);
+  admin_ = std::make_unique<Admin>(*engine_, log_, admin_hooks());
+  admin_->open(admin_config_);
+  deployment_->start(workers_, [this](const absl::Status& status) { on_started(status); });
   return absl::OkStatus();
+}
+
+int64_t Controller::possible_connections(uint32_t workers) const {
+  size_t addresses = 0;
+  for (const proxy::ListenerSnapshot& listener : deployment_->deployed().snapshot->listeners) {
+    addresses += listener.addresses.size();
+  }
+  return connections_for(raise_open_file_limit(), addresses * workers, workers);
+}
+
+void Controller::on_started(const absl::Status& status) {
+  if (!status.ok()) {
+    start_status_ = status;
+    is_over_ = true;
+    return;
+  }
+  const Deployed& deployed = deployment_->deployed();
+  log_.info("ready", {{"listeners", fmt::format("{}", deployed.snapshot->listeners.size())},
+                      {"addresses", fmt::format("{}", deployed.open.size())},
+                      {"workers", fmt::format("{}", workers_.size())},
+                      {"engine", std::string(to_string(chosen_.kind))},
+                      {"max_connections", fmt::format("{}", budget_->room() + budget_->used())},
+                      {"generation", fmt::format("{}", deployed.generation)}});
+  if (on_ready_) on_ready_();
 }
 
 void Controller::warn_about_unserved_settings() {
   const auto warn = [this](const char* key) {
     log_.warn("setting without effect in this version", {{"key", key}});
   };
-  if (config_.admin.http.is_ip()) warn("[admin] http");
-  if (config_.admin.socket != config::kDefaultControlSocket && !config_.admin.socket.empty()) {
-    warn("[admin] socket");
-  }
-  if (config_.runtime.splice == config::SpliceMode::kAlways) warn("[runtime] splice");
-  if (config_.runtime.drain_spread_ms > 0) warn("[runtime] drainSpread");
+  if (runtime_.splice == config::SpliceMode::kAlways) warn("[runtime] splice");
+  if (runtime_.drain_spread_ms > 0) warn("[runtime] drainSpread");
 }
 
 absl::Status Controller::open_access_log() {
-  const config::AccessLog& access_log = config_.access_log;
-  if (!access_log.enabled()) return absl::OkStatus();
+  if (!access_log_.enabled()) return absl::OkStatus();
   access_sink_ = &stderr_sink_;
-  if (access_log.path == "stderr") return absl::OkStatus();
-  access_fd_.reset(open(access_log.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+  if (access_log_.path == "stderr") return absl::OkStatus();
+  access_fd_.reset(open(access_log_.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   if (!access_fd_.is_open()) {
     return absl::UnavailableError(
-        fmt::format("[accessLog] path {}: {}", access_log.path, std::strerror(errno)));
+        fmt::format("[accessLog] path {}: {}", access_log_.path, std::strerror(errno)));
   }
   access_file_sink_ =
-      std::make_unique<util::LogSink>(access_fd_.get(), format_of(access_log.format));
+      std::make_unique<util::LogSink>(access_fd_.get(), format_of(access_log_.format));
   access_sink_ = access_file_sink_.get();
   return absl::OkStatus();
 }
 
 absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t max_connections) {
-  absl::StatusOr<ChosenEngine> chosen = choose_engine(config_.runtime.engine);
+  absl::StatusOr<ChosenEngine> chosen = choose_engine(runtime_.engine);
   if (!chosen.ok()) return chosen.status();
   absl::Status status = try_start_workers(count, chosen->kind, max_connections);
-  const bool may_fall_back = config_.runtime.engine == config::EngineChoice::kAuto &&
-                             chosen->kind == event::EngineKind::kUring;
+  const bool may_fall_back =
+      runtime_.engine == config::EngineChoice::kAuto && chosen->kind == event::EngineKind::kUring;
   if (!status.ok() && may_fall_back) {
     // One ring passed its test and the n-th could not be had: locked memory, mostly.
     *chosen = {event::EngineKind::kEpoll, "no io_uring: " + std::string(status.message()), true};
@@ -155,8 +168,8 @@ absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t m
 absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kind,
                                            int64_t max_connections) {
   workers_.clear();
-  const proxy::WorkerContext context = {*budget_, log_, pause_limit_, access_sink_,
-                                        format_of(config_.access_log.format)};
+  const proxy::WorkerContext context = {*engine_,     *budget_,     log_,
+                                        pause_limit_, access_sink_, format_of(access_log_.format)};
   for (uint32_t i = 0; i < count; ++i) {
     auto worker = std::make_unique<proxy::Worker>(i, context);
     if (absl::Status status = worker->start(kind, worker_options(max_connections)); !status.ok()) {
@@ -168,17 +181,6 @@ absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kin
   return absl::OkStatus();
 }
 
-void Controller::report_bind_failures(const proxy::Snapshot& snapshot,
-                                      const std::vector<BindFailure>& failures) {
-  for (const BindFailure& failure : failures) {
-    const proxy::ListenerSnapshot& listener = snapshot.listeners[failure.listener];
-    log_.error("listener not bound", {{"gateway", listener.gateway},
-                                      {"listener", listener.name},
-                                      {"address", failure.address},
-                                      {"why", failure.why}});
-  }
-}
-
 void Controller::on_signal(int signal) {
   if (signal == SIGTERM || signal == SIGINT) {
     if (is_draining_) {
@@ -188,23 +190,42 @@ void Controller::on_signal(int signal) {
     }
     return;
   }
-  log_.warn("signal ignored: this version neither reloads nor upgrades",
-            {{"signal", std::string("SIG") + sigabbrev_np(signal)}});
+  if (signal == SIGHUP && !is_draining_) {
+    deployment_->reload([this](const absl::Status& status) { on_reloaded(status); });
+    return;
+  }
+  log_.warn("signal ignored", {{"signal", std::string("SIG") + sigabbrev_np(signal)}});
+}
+
+void Controller::on_reloaded(const absl::Status& status) {
+  if (!status.ok()) return;
+  budget_->set_pause_above(possible_connections(static_cast<uint32_t>(workers_.size())));
+  warn_about_fixed_settings();
+}
+
+void Controller::warn_about_fixed_settings() {
+  const config::Runtime& runtime = config().runtime;
+  const bool is_changed =
+      runtime.engine != runtime_.engine || runtime.workers != runtime_.workers ||
+      runtime.max_connections != runtime_.max_connections || config().admin != admin_config_ ||
+      config().access_log.path != access_log_.path ||
+      config().access_log.format != access_log_.format;
+  if (!is_changed) return;
+  log_.warn("[runtime], [admin] and [accessLog] are as they were: they need a restart");
 }
 
 void Controller::begin_drain() {
   is_draining_ = true;
-  log_.info("draining",
-            {{"connections", fmt::format("{}", budget_->used())},
-             {"shutdown_timeout_ms", fmt::format("{}", config_.runtime.shutdown_timeout_ms)}});
-  if (config_.runtime.announce_grace_ms == 0) return drain_workers();
+  log_.info("draining", {{"connections", fmt::format("{}", budget_->used())},
+                         {"shutdown_timeout_ms", fmt::format("{}", runtime_.shutdown_timeout_ms)}});
+  if (runtime_.announce_grace_ms == 0) return drain_workers();
   drain_timer_.bind<&Controller::drain_workers>(this);
-  engine_->timers().start(drain_timer_, engine_->now_ms() + config_.runtime.announce_grace_ms);
+  engine_->timers().start(drain_timer_, engine_->now_ms() + runtime_.announce_grace_ms);
 }
 
 void Controller::drain_workers() {
   drain_timer_.bind<&Controller::on_drain_timeout>(this);
-  engine_->timers().start(drain_timer_, engine_->now_ms() + config_.runtime.shutdown_timeout_ms);
+  engine_->timers().start(drain_timer_, engine_->now_ms() + runtime_.shutdown_timeout_ms);
   for (const auto& worker : workers_) {
     worker->drain([this] { engine_->post([this] { on_worker_drained(); }); });
   }

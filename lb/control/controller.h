@@ -1,5 +1,6 @@
-// The process's life from a loaded configuration to its end: chooses the engine, binds, starts the
-// workers, answers signals, drains. Owns the workers. Main thread, which is the control thread.
+// The process's life from a loaded configuration to its end: chooses the engine, starts the
+// workers, answers signals, reloads, drains. Owns the workers. Main thread, which is the control
+// thread.
 #pragma once
 
 #include <functional>
@@ -7,9 +8,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "lb/config/attach.h"
-#include "lb/config/model.h"
-#include "lb/control/binder.h"
+#include "lb/config/load.h"
+#include "lb/control/admin/admin.h"
+#include "lb/control/deployment.h"
 #include "lb/control/engine_choice.h"
 #include "lb/control/signals.h"
 #include "lb/event/engine.h"
@@ -22,8 +23,10 @@ namespace lb::control {
 
 class Controller {
  public:
-  // `log` writes to `stderr_sink`; both must outlive the controller.
-  Controller(config::Config config, util::LogSink& stderr_sink, util::Log& log);
+  // `loaded` has a config, the first to serve; `source` reads it again for a reload. `log` writes
+  // to `stderr_sink`; both must outlive the controller.
+  Controller(config::LoadResult loaded, Deployment::Source source, util::LogSink& stderr_sink,
+             util::Log& log);
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
   ~Controller();
@@ -41,16 +44,33 @@ class Controller {
   absl::Status open_access_log();
   absl::StatusOr<ChosenEngine> start_workers(uint32_t count, int64_t max_connections);
   absl::Status try_start_workers(uint32_t count, event::EngineKind kind, int64_t max_connections);
-  void report_bind_failures(const proxy::Snapshot& snapshot,
-                            const std::vector<BindFailure>& failures);
+  // How many connections the open-file limit allows beside the listeners of the configuration.
+  int64_t possible_connections(uint32_t workers) const;
+  void on_started(const absl::Status& status);
 
   void on_signal(int signal);
+  void on_reloaded(const absl::Status& status);
+  void warn_about_fixed_settings();
   void begin_drain();
   void drain_workers();
   void on_drain_timeout();
   void on_worker_drained();
+  // controller_admin.cc: what the admin's pages ask for.
+  AdminHooks admin_hooks();
+  std::vector<const proxy::WorkerStats*> worker_stats() const;
+  std::string not_ready() const;
+  nlohmann::json status() const;
+  std::string metrics() const;
+  void reload_for_admin(std::function<void(const ReloadOutcome&)> on_done);
+  absl::StatusOr<Diff> diff_with(const std::string& path) const;
 
-  config::Config config_;
+  const config::Config& config() const { return *deployment_->deployed().loaded.config; }
+
+  config::LoadResult loaded_;  // until the deployment takes it over
+  const config::Runtime runtime_;
+  const config::Admin admin_config_;
+  const config::AccessLog access_log_;
+  Deployment::Source source_;
   util::LogSink& stderr_sink_;
   util::Log& log_;
   util::LogLimit pause_limit_;
@@ -63,11 +83,15 @@ class Controller {
   std::unique_ptr<event::Engine> engine_;
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<proxy::ConnectionBudget> budget_;
-  std::vector<std::unique_ptr<proxy::Worker>> workers_;
+  std::unique_ptr<Deployment> deployment_;
+  Deployment::Workers workers_;
+  ChosenEngine chosen_;
+  absl::Status start_status_;
   event::Timer drain_timer_;  // the end of the announcement, then of the drain
   bool is_draining_ = false;
   bool is_over_ = false;
   size_t drained_workers_ = 0;
+  std::unique_ptr<Admin> admin_;
 };
 
 }  // namespace lb::control

@@ -1,9 +1,12 @@
 #include "lb/control/options.h"
 
 #include <CLI/CLI.hpp>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "lb/util/duration.h"
 
 namespace lb::control {
 namespace {
@@ -40,6 +43,40 @@ void add_runtime(CLI::App& command, Options& options) {
       ->type_name("N");
 }
 
+void add_socket(CLI::App& command, Options& options) {
+  command.add_option("--socket", options.socket_path, "The control socket of the process")
+      ->capture_default_str();
+  const auto set_timeout = [&options](const std::string& text) {
+    const std::optional<int64_t> timeout_ms = util::parse_duration_ms(text);
+    if (!timeout_ms || *timeout_ms == 0) {
+      throw CLI::ValidationError("--timeout", "a duration like 30s or 1m30s");
+    }
+    options.timeout_ms = *timeout_ms;
+  };
+  command.add_option_function<std::string>("--timeout", set_timeout, "How long to wait (30s)")
+      ->type_name("DURATION");
+}
+
+// The commands that ask a running process, each with what it is.
+std::vector<std::pair<CLI::App*, Command>> add_talking_commands(CLI::App& app, Options& options) {
+  CLI::App* status = app.add_subcommand("status", "What the running process serves, and how");
+  CLI::App* reload = app.add_subcommand("reload", "Load the file anew; says why if it is refused");
+  reload->add_flag("--wait", options.wait, "Wait for the outcome, which it does anyway");
+  CLI::App* diff = app.add_subcommand("diff", "What a reload of the file would change");
+  add_config(*diff, options);
+  CLI::App* ready = app.add_subcommand("ready", "Exit with 0 if the process wants traffic");
+  CLI::App* drain = app.add_subcommand("drain", "Take no new connections, end when all are gone");
+  for (CLI::App* command : {status, reload, diff, ready, drain}) add_socket(*command, options);
+  for (CLI::App* command : {status, diff, ready}) {
+    command->add_flag("--json", options.json, "As JSON");
+  }
+  return {{status, Command::kStatus},
+          {reload, Command::kReload},
+          {diff, Command::kDiff},
+          {ready, Command::kReady},
+          {drain, Command::kDrain}};
+}
+
 }  // namespace
 
 ParsedOptions parse_options(int argc, char** argv) {
@@ -55,9 +92,13 @@ ParsedOptions parse_options(int argc, char** argv) {
   add_config(*check, options);
   check->add_flag("--bind", options.bind, "Also try to bind the listeners");
   check->add_flag("--strict", options.strict, "Warnings fail, too");
+  check->add_flag("--json", options.json, "As JSON");
+  CLI::App* convert = app.add_subcommand("convert", "Kubernetes manifests to TOML, on stdout");
+  convert->add_option("FILE", options.manifests, "YAML or JSON; - is stdin")->required();
   CLI::App* demo =
       app.add_subcommand("demo", "Two listeners in front of small HTTP servers of its own");
   add_runtime(*demo, options);
+  const auto talking = add_talking_commands(app, options);
   CLI::App* version = app.add_subcommand("version", "Version, libraries, and engines found here");
   version->add_flag("--json", options.json, "As JSON");
 
@@ -67,7 +108,11 @@ ParsedOptions parse_options(int argc, char** argv) {
     return {std::nullopt, app.exit(error) == 0 ? 0 : 2};
   }
   if (check->parsed()) options.command = Command::kCheck;
+  if (convert->parsed()) options.command = Command::kConvert;
   if (demo->parsed()) options.command = Command::kDemo;
+  for (const auto& [app_command, command] : talking) {
+    if (app_command->parsed()) options.command = command;
+  }
   if (version->parsed()) options.command = Command::kVersion;
   return {options, 0};
 }

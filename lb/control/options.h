@@ -4,12 +4,24 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lb/config/runtime.h"
 
 namespace lb::control {
 
-enum class Command { kRun, kCheck, kDemo, kVersion };
+enum class Command {
+  kStatus,
+  kReload,
+  kDiff,
+  kReady,
+  kDrain,
+  kRun,
+  kCheck,
+  kConvert,
+  kDemo,
+  kVersion
+};
 
 inline constexpr const char* kDefaultConfigPath = "/etc/sluice/sluice.toml";
 
@@ -19,9 +31,14 @@ struct Options {
   // Each overrides [runtime] when it is given.
   std::optional<config::EngineChoice> engine;
   std::optional<uint32_t> workers;
-  bool bind = false;    // check: also try the listeners
-  bool strict = false;  // check: warnings fail
-  bool json = false;    // version
+  bool bind = false;                   // check: also try the listeners
+  bool strict = false;                 // check: warnings fail
+  bool json = false;                   // version, and the commands that ask a running process
+  std::vector<std::string> manifests;  // convert: files; "-" = stdin
+  // For the commands that talk to a running process.
+  std::string socket_path = config::kDefaultControlSocket;
+  int64_t timeout_ms = 30'000;
+  bool wait = false;  // reload: changes nothing, since it always waits
 };
 
 // What came of the command line: options, or an exit status when everything has been said already

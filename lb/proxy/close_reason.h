@@ -1,7 +1,9 @@
 // Why a connection ended: the one list that the access log, the metrics and the operator share.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 namespace lb::proxy {
@@ -41,6 +43,15 @@ enum class CloseReason : uint8_t {
   LB_CLOSE_REASONS(LB_X)
 #undef LB_X
 };
+
+// How many there are, for tables with a place for each.
+inline constexpr size_t kCloseReasons =
+    std::initializer_list<CloseReason>{
+#define LB_X(name, word, mode) CloseReason::name,
+        LB_CLOSE_REASONS(LB_X)
+#undef LB_X
+    }
+        .size();
 
 // Where in its life a connection was when it ended.
 enum class ClosePlace : uint8_t { kAccept, kConnect, kData };

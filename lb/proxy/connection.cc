@@ -33,12 +33,13 @@ CloseReason reason_of_connect_error(int32_t error) {
 
 }  // namespace
 
-Connection::Connection(ConnectionTable& table, uint64_t id, int client_fd,
-                       const ListenerSnapshot& listener, size_t service)
+Connection::Connection(ConnectionTable& table, std::shared_ptr<Router> router, uint64_t id,
+                       int client_fd, size_t listener, size_t service)
     : table_(table),
-      listener_(listener),
+      router_(std::move(router)),
       id_(id),
-      service_(service),
+      listener_(static_cast<uint32_t>(listener)),
+      service_(static_cast<uint32_t>(service)),
       fds_{client_fd, -1},
       accepted_ms_(table.engine_.now_ms()),
       last_activity_ms_(accepted_ms_) {
@@ -52,11 +53,19 @@ Connection::~Connection() { LB_ASSERT(state_ == State::kClosing && !has_ops_in_f
 event::Engine& Connection::engine() { return table_.engine_; }
 
 uint32_t Connection::buffer_limit_bytes() const {
-  return static_cast<uint32_t>(std::min<uint64_t>(listener_.policy.buffer_limit_bytes, UINT32_MAX));
+  return static_cast<uint32_t>(std::min<uint64_t>(policy().buffer_limit_bytes, UINT32_MAX));
 }
 
 const ServiceSnapshot& Connection::service() const {
-  return table_.router_.snapshot().services[service_];
+  return router_->snapshot().services[service_];
+}
+
+const config::ListenerPolicy& Connection::policy() const {
+  return router_->snapshot().listeners[listener_].policy;
+}
+
+balance::Endpoint& Connection::endpoint() const {
+  return *service().endpoints[tried_.back()].endpoint;
 }
 
 void Connection::start() {
@@ -67,22 +76,24 @@ void Connection::start() {
 }
 
 void Connection::dial() {
-  const config::ServicePolicy& policy = service().policy;
+  const config::ServicePolicy& retry = service().policy;
   const util::MonoTimeMs now_ms = engine().now_ms();
-  const util::MonoTimeMs total_deadline_ms = accepted_ms_ + policy.retry_total_timeout_ms;
-  balance::Endpoint* endpoint = nullptr;
-  if (tried_.size() < policy.retry_max_attempts && now_ms < total_deadline_ms) {
-    endpoint = table_.router_.pick(service_, tried_);
+  const util::MonoTimeMs total_deadline_ms = accepted_ms_ + retry.retry_total_timeout_ms;
+  uint32_t next = balance::kNoEndpoint;
+  if (tried_.size() < retry.retry_max_attempts && now_ms < total_deadline_ms) {
+    next = router_->pick(service_, tried_);
   }
-  if (endpoint == nullptr) return close(reason_);
-  const int fd = engine().open_stream_socket(endpoint->address().family());
+  if (next == balance::kNoEndpoint) return close(reason_);
+  const net::Address& address = service().endpoints[next].endpoint->address();
+  const int fd = engine().open_stream_socket(address.family());
   if (fd < 0) return wait_to_dial(fd);
   end_wait();
   fds_[index(Side::kUpstream)] = fd;
-  tried_.push_back(endpoint);
-  endpoint->add_active();
-  engine().connect(connect_, fd, endpoint->address());
-  attempt_deadline_ms_ = std::min(now_ms + policy.connect_timeout_ms, total_deadline_ms);
+  if (!tried_.empty()) router_->service_stats(service_).retries.add();
+  tried_.push_back(next);
+  endpoint().add_active();
+  engine().connect(connect_, fd, address);
+  attempt_deadline_ms_ = std::min(now_ms + retry.connect_timeout_ms, total_deadline_ms);
   wake_by(attempt_deadline_ms_);
 }
 
@@ -108,6 +119,9 @@ void Connection::on_connected(event::Completion completion) {
     begin_relaying();
   } else {
     reason_ = reason_of_connect_error(completion.result);
+    router_->endpoint_stats(service_, tried_.back())
+        .connect_failures[static_cast<size_t>(reason_)]
+        .add();
     hang_up_upstream();
     dial();
   }
@@ -119,13 +133,14 @@ void Connection::hang_up_upstream() {
   if (fd < 0) return;
   engine().close(fd,
                  closes_with_reset(reason_) ? event::CloseMode::kReset : event::CloseMode::kFin);
-  tried_.back()->remove_active();
+  endpoint().remove_active();
 }
 
 void Connection::begin_relaying() {
   state_ = State::kRelaying;
   place_ = ClosePlace::kData;
   connect_ms_ = engine().now_ms() - accepted_ms_;
+  router_->endpoint_stats(service_, tried_.back()).connections.add();
   note_progress();
   for (Flow& flow : flows_) flow.open_destination();
   flow_from(Side::kUpstream).start_reading();
@@ -156,7 +171,7 @@ void Connection::pass_fin(Side from) {
   engine().shutdown_write(fd(other(from)));
   note_progress();
   if (flow_from(other(from)).has_ended()) return close(fin_reason());
-  if (listener_.policy.half_close_timeout_ms == 0) return begin_lingering(fin_reason());
+  if (policy().half_close_timeout_ms == 0) return begin_lingering(fin_reason());
   wake_by(half_close_deadline_ms());
 }
 
@@ -164,7 +179,7 @@ void Connection::on_reset(Side side) {
   if (state_ == State::kClosing || state_ == State::kFlushing) return;
   if (!first_reset_) {
     first_reset_ = side;
-    flush_deadline_ms_ = engine().now_ms() + listener_.policy.half_close_timeout_ms;
+    flush_deadline_ms_ = engine().now_ms() + policy().half_close_timeout_ms;
   }
   if (state_ != State::kRelaying || first_reset_ != side) return close(reset_reason());
   // Nobody is left to write to. What that side sent before may still be on its way.
@@ -192,8 +207,8 @@ void Connection::check_flushed() {
 void Connection::begin_lingering(CloseReason reason) {
   state_ = State::kLingering;
   reason_ = reason;
-  int64_t linger_ms = listener_.policy.half_close_timeout_ms;
-  if (linger_ms == 0) linger_ms = listener_.policy.idle_timeout_ms;
+  int64_t linger_ms = policy().half_close_timeout_ms;
+  if (linger_ms == 0) linger_ms = policy().idle_timeout_ms;
   if (linger_ms == 0) linger_ms = kDefaultLingerMs;
   flush_deadline_ms_ = engine().now_ms() + linger_ms;
   wake_by(flush_deadline_ms_);
@@ -277,12 +292,12 @@ void Connection::on_timer() {
 
 util::MonoTimeMs Connection::half_close_deadline_ms() const {
   if (!first_fin_) return util::kNever;
-  return last_activity_ms_ + listener_.policy.half_close_timeout_ms;
+  return last_activity_ms_ + policy().half_close_timeout_ms;
 }
 
 util::MonoTimeMs Connection::relay_deadline_ms() const {
   if (first_reset_) return flush_deadline_ms_;
-  const int64_t idle_timeout_ms = listener_.policy.idle_timeout_ms;
+  const int64_t idle_timeout_ms = policy().idle_timeout_ms;
   const util::MonoTimeMs idle_deadline_ms =
       idle_timeout_ms == 0 ? util::kNever : last_activity_ms_ + idle_timeout_ms;
   return std::min(idle_deadline_ms, half_close_deadline_ms());
@@ -303,17 +318,26 @@ void Connection::check_idle() {
   begin_lingering(is_half_closed ? CloseReason::kHalfCloseTimeout : CloseReason::kIdleTimeout);
 }
 
+void Connection::count() const {
+  router_->listener_stats(listener_).ended.add();
+  ServiceStats& stats = router_->service_stats(service_);
+  stats.closes[static_cast<size_t>(reason_)].add();
+  stats.bytes_in.add(flows_[0].relayed_bytes());
+  stats.bytes_out.add(flows_[1].relayed_bytes());
+}
+
 AccessRecord Connection::record() const {
   event::Engine& engine = table_.engine_;
   const int client_fd = fd(Side::kDownstream);
   const int server_fd = fd(Side::kUpstream);
   AccessRecord record;
   record.id = id_;
-  record.gateway = listener_.gateway;
-  record.listener = listener_.name;
-  record.route = table_.router_.snapshot().routes[*listener_.route].name;
+  const ListenerSnapshot& listener = router_->snapshot().listeners[listener_];
+  record.gateway = listener.gateway;
+  record.listener = listener.name;
+  record.route = router_->snapshot().routes[*listener.route].name;
   record.service = service().name;
-  if (!tried_.empty()) record.endpoint = tried_.back()->label();
+  if (!tried_.empty()) record.endpoint = endpoint().label();
   record.client = client_;
   record.local = engine.local_address(client_fd);
   record.rtt_client_us = engine.tcp_state(client_fd).rtt_us;

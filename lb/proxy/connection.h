@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "absl/container/inlined_vector.h"
@@ -18,7 +19,7 @@
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/close_reason.h"
 #include "lb/proxy/flow.h"
-#include "lb/proxy/snapshot.h"
+#include "lb/proxy/router.h"
 
 namespace lb::proxy {
 
@@ -28,10 +29,10 @@ struct ConnectionTag {};
 
 class Connection : public util::ListNode<ConnectionTag> {
  public:
-  // Takes over `client_fd`, an accepted socket of the table's engine. `service` is an index into
-  // the snapshot's services.
-  Connection(ConnectionTable& table, uint64_t id, int client_fd, const ListenerSnapshot& listener,
-             size_t service);
+  // Takes over `client_fd`, an accepted socket of the table's engine. `listener` and `service` are
+  // indices into the snapshot of `router`.
+  Connection(ConnectionTable& table, std::shared_ptr<Router> router, uint64_t id, int client_fd,
+             size_t listener, size_t service);
   ~Connection();
 
   // Dials at once, since the server may speak first, and reads from the client meanwhile, to see it
@@ -74,6 +75,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   static size_t index(Side side) { return static_cast<size_t>(side); }
   Flow& flow_from(Side side) { return flows_[index(side)]; }
   const ServiceSnapshot& service() const;
+  const config::ListenerPolicy& policy() const;
+  balance::Endpoint& endpoint() const;
 
   // Connects to the next endpoint; closes when there is none.
   void dial();
@@ -100,17 +103,20 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs half_close_deadline_ms() const;
 
   bool has_ops_in_flight() const;
+  // At the end: into the worker's counters, and as a line of the access log.
+  void count() const;
   AccessRecord record() const;
 
   ConnectionTable& table_;
-  const ListenerSnapshot& listener_;
+  const std::shared_ptr<Router> router_;  // keeps the snapshot that it began with
   const uint64_t id_;
-  const size_t service_;
+  const uint32_t listener_;
+  const uint32_t service_;
   std::array<int, 2> fds_;     // by side; -1 = not open
   std::array<Flow, 2> flows_;  // by the side they read from
   event::ConnectOp connect_;
   event::Timer timer_;
-  absl::InlinedVector<balance::Endpoint*, 3> tried_;  // the last one is the current one
+  absl::InlinedVector<uint32_t, 4> tried_;  // endpoints; the last one is the current one
 
   util::MonoTimeMs accepted_ms_;
   util::MonoTimeMs last_activity_ms_;

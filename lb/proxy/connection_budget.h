@@ -26,9 +26,16 @@ class ConnectionBudget {
   }
   void give_back() { used_.fetch_sub(1, std::memory_order_relaxed); }
 
+  // A reload that opens sockets leaves fewer descriptors for connections.
+  void set_pause_above(int64_t pause_above) {
+    pause_above_.store(pause_above, std::memory_order_relaxed);
+  }
+
   int64_t used() const { return used_.load(std::memory_order_relaxed); }
   // Connections that may still be accepted before accepting has to wait.
-  int64_t room() const { return waiting() > 0 ? 0 : pause_above_ - used(); }
+  int64_t room() const {
+    return waiting() > 0 ? 0 : pause_above_.load(std::memory_order_relaxed) - used();
+  }
 
   // A connection waits for a descriptor. Only few may: clients that wait hold descriptors
   // themselves, and too many of them would wait for each other.
@@ -45,7 +52,7 @@ class ConnectionBudget {
   int64_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
   const int64_t refuse_above_;
-  const int64_t pause_above_;
+  std::atomic<int64_t> pause_above_;
   alignas(64) std::atomic<int64_t> used_{0};
   std::atomic<int64_t> waiting_{0};
 };

@@ -2,9 +2,9 @@
 
 namespace lb::proxy {
 
-ConnectionTable::ConnectionTable(event::Engine& engine, Router& router, ConnectionBudget& budget,
-                                 AccessLog& log, uint64_t first_id)
-    : engine_(engine), router_(router), budget_(budget), log_(log), next_id_(first_id) {
+ConnectionTable::ConnectionTable(event::Engine& engine, ConnectionBudget& budget, AccessLog& log,
+                                 uint64_t first_id)
+    : engine_(engine), budget_(budget), log_(log), next_id_(first_id) {
   watch_timer_.bind<&ConnectionTable::watch_holding>(this);
 }
 
@@ -13,22 +13,26 @@ ConnectionTable::~ConnectionTable() {
   engine_.timers().stop(watch_timer_);
 }
 
-void ConnectionTable::accept(int fd, const ListenerSnapshot& listener) {
-  const Router::Choice choice = router_.choose(listener);
-  if (!choice.service) return refuse(fd, listener, choice.refusal);
-  if (!budget_.try_take()) return refuse(fd, listener, CloseReason::kLimitProcess);
-  Connection* connection = connections_.create(*this, next_id_++, fd, listener, *choice.service);
+void ConnectionTable::accept(int fd, const std::shared_ptr<Router>& router, size_t listener) {
+  router->listener_stats(listener).accepted.add();
+  const Router::Choice choice = router->choose(listener);
+  if (!choice.service) return refuse(fd, *router, listener, choice.refusal);
+  if (!budget_.try_take()) return refuse(fd, *router, listener, CloseReason::kLimitProcess);
+  Connection* connection =
+      connections_.create(*this, router, next_id_++, fd, listener, *choice.service);
   all_.push_back(*connection);
   connection->start();
 }
 
-void ConnectionTable::refuse(int fd, const ListenerSnapshot& listener, CloseReason reason) {
+void ConnectionTable::refuse(int fd, Router& router, size_t listener, CloseReason reason) {
+  router.listener_stats(listener).refused[static_cast<size_t>(reason)].add();
   if (log_.is_on()) {
+    const ListenerSnapshot& snapshot = router.snapshot().listeners[listener];
     AccessRecord record;
     record.id = next_id_++;
-    record.gateway = listener.gateway;
-    record.listener = listener.name;
-    if (listener.route) record.route = router_.snapshot().routes[*listener.route].name;
+    record.gateway = snapshot.gateway;
+    record.listener = snapshot.name;
+    if (snapshot.route) record.route = router.snapshot().routes[*snapshot.route].name;
     record.client = engine_.peer_address(fd);
     record.local = engine_.local_address(fd);
     record.reason = reason;
@@ -64,6 +68,7 @@ void ConnectionTable::watch_holding() {
 }
 
 void ConnectionTable::release(Connection& connection) {
+  connection.count();
   if (log_.is_on()) log_.write(connection.record());
   connection.hang_up_upstream();
   engine_.close(connection.fd(Side::kDownstream), closes_with_reset(connection.reason_)

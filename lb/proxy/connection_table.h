@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <utility>
 
 #include "lb/event/engine.h"
 #include "lb/proxy/access_log.h"
@@ -17,15 +19,16 @@ namespace lb::proxy {
 class ConnectionTable {
  public:
   // All must outlive the table. `first_id` differs from worker to worker.
-  ConnectionTable(event::Engine& engine, Router& router, ConnectionBudget& budget, AccessLog& log,
+  ConnectionTable(event::Engine& engine, ConnectionBudget& budget, AccessLog& log,
                   uint64_t first_id);
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
   // Must be empty.
   ~ConnectionTable();
 
-  // Takes over a socket that `listener` has accepted: relays or refuses it.
-  void accept(int fd, const ListenerSnapshot& listener);
+  // Takes over a socket that a listener has accepted, an index into the listeners of `router`'s
+  // snapshot: relays or refuses it. The connection keeps to this router to its end.
+  void accept(int fd, const std::shared_ptr<Router>& router, size_t listener);
 
   // Ends every connection. They are gone when is_empty() says so, some turns later.
   void close_all(CloseReason reason);
@@ -41,13 +44,12 @@ class ConnectionTable {
   // How long a flow may hold bytes before its source is watched for a reset.
   static constexpr util::MonoTimeMs kWatchAfterMs = 250;
 
-  void refuse(int fd, const ListenerSnapshot& listener, CloseReason reason);
+  void refuse(int fd, Router& router, size_t listener, CloseReason reason);
   void hold(Flow& flow);
   void watch_holding();
   void release(Connection& connection);
 
   event::Engine& engine_;
-  Router& router_;
   ConnectionBudget& budget_;
   AccessLog& log_;
   uint64_t next_id_;

@@ -10,15 +10,20 @@
 namespace lb::proxy {
 
 Listener::Listener(event::Engine& engine, ConnectionTable& table, const WorkerContext& context,
-                   const ListenerSnapshot& snapshot, net::UniqueFd fd)
-    : engine_(engine), table_(table), context_(context), snapshot_(snapshot), fd_(std::move(fd)) {
+                   net::UniqueFd fd)
+    : engine_(engine), table_(table), context_(context), fd_(std::move(fd)) {
   accept_.bind<&Listener::on_accept>(this);
   timer_.bind<&Listener::on_timer>(this);
 }
 
 Listener::~Listener() { LB_ASSERT(!accept_.in_flight() && !timer_.is_running()); }
 
-void Listener::start() { arm(); }
+void Listener::serve(std::shared_ptr<Router> router, size_t index) {
+  const bool is_first = router_ == nullptr;
+  router_ = std::move(router);
+  index_ = index;
+  if (is_first) arm();
+}
 
 void Listener::arm() {
   if (context_.budget.room() <= 0)
@@ -30,7 +35,7 @@ void Listener::arm() {
 void Listener::on_accept(event::Completion completion) {
   if (completion.result >= 0) {
     has_accepted_ = true;
-    table_.accept(completion.result, snapshot_);
+    table_.accept(completion.result, router_, index_);
   }
   if (completion.more) {
     if (context_.budget.room() < kBacklog) engine_.cancel(accept_);
@@ -45,8 +50,7 @@ void Listener::pause(const char* why) {
   if (context_.pause_limit.allows(engine_.now_ms())) {
     context_.log.warn(
         "accept paused",
-        {{"gateway", snapshot_.gateway},
-         {"listener", snapshot_.name},
+        {{"address", net::local_address(fd_.get()).to_string()},
          {"why", why},
          {"more_of_these", fmt::format("{}", context_.pause_limit.take_suppressed())}});
   }

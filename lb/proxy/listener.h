@@ -4,11 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "lb/event/engine.h"
 #include "lb/net/fd.h"
 #include "lb/proxy/connection_table.h"
-#include "lb/proxy/snapshot.h"
+#include "lb/proxy/router.h"
 #include "lb/proxy/worker_context.h"
 
 namespace lb::proxy {
@@ -19,13 +20,15 @@ class Listener {
 
   // All but `fd` must outlive the listener. `fd` is a listening socket of its own.
   Listener(event::Engine& engine, ConnectionTable& table, const WorkerContext& context,
-           const ListenerSnapshot& snapshot, net::UniqueFd fd);
+           net::UniqueFd fd);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   // Must be closed, or never started.
   ~Listener();
 
-  void start();
+  // What it accepts goes to this listener of the router's snapshot from now on, what the kernel has
+  // queued too. Starts to accept the first time.
+  void serve(std::shared_ptr<Router> router, size_t index);
 
   // Takes no new clients from now on, accepts those that are queued, and closes the socket.
   // `on_closed` is called once, later, never from inside this call.
@@ -52,10 +55,11 @@ class Listener {
   event::Engine& engine_;
   ConnectionTable& table_;
   const WorkerContext& context_;
-  const ListenerSnapshot& snapshot_;
   net::UniqueFd fd_;
   event::AcceptOp accept_;
   event::Timer timer_;  // the end of a pause, or of draining
+  std::shared_ptr<Router> router_;
+  size_t index_ = 0;  // into its snapshot's listeners
   State state_ = State::kAccepting;
   bool has_accepted_ = false;  // since draining was last looked at
   std::function<void()> on_closed_;

@@ -18,28 +18,36 @@ std::unique_ptr<balance::LoadBalancer> make_balancer(const ServiceSnapshot& serv
 
 }  // namespace
 
-Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start)
+Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats)
     : snapshot_(std::move(snapshot)) {
+  for (const ListenerSnapshot& listener : snapshot_->listeners) {
+    listeners_.push_back(&stats.listener(listener.gateway, listener.name));
+  }
   for (const RouteSnapshot& route : snapshot_->routes) {
     std::vector<uint32_t> weights;
     for (const BackendSnapshot& backend : route.backends) weights.push_back(backend.weight);
     backends_.emplace_back(weights, start);
   }
   for (const ServiceSnapshot& service : snapshot_->services) {
-    balancers_.push_back(make_balancer(service, start));
+    Service compiled = {make_balancer(service, start), &stats.service(service.name), {}};
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      compiled.endpoints.push_back(&stats.endpoint(service.name, entry.endpoint->label()));
+    }
+    services_.push_back(std::move(compiled));
   }
 }
 
-Router::Choice Router::choose(const ListenerSnapshot& listener) {
-  if (!listener.route) return {std::nullopt, CloseReason::kNoRoute};
-  const RouteSnapshot& route = snapshot_->routes[*listener.route];
+Router::Choice Router::choose(size_t listener) {
+  const std::optional<size_t> index = snapshot_->listeners[listener].route;
+  if (!index) return {std::nullopt, CloseReason::kNoRoute};
+  const RouteSnapshot& route = snapshot_->routes[*index];
   if (!route.has_weight) return {std::nullopt, CloseReason::kAllWeightsZero};
-  const size_t index = backends_[*listener.route].pick([](size_t) { return true; });
-  return {route.backends[index].service, CloseReason::kNoBackend};
+  const size_t backend = backends_[*index].pick([](size_t) { return true; });
+  return {route.backends[backend].service, CloseReason::kNoBackend};
 }
 
-balance::Endpoint* Router::pick(size_t service, std::span<balance::Endpoint* const> tried) {
-  return balancers_[service]->pick({tried});
+uint32_t Router::pick(size_t service, std::span<const uint32_t> tried) {
+  return services_[service].balancer->pick({tried});
 }
 
 }  // namespace lb::proxy

@@ -1,6 +1,7 @@
 // From a listener to an endpoint: first the backendRef, by weight, dead ones included, so that they
 // refuse their share (GEP-2644); then an endpoint inside its service. Each worker has its own,
-// since choices have cursors. One thread.
+// since choices have cursors. Made by the control thread and then used by one worker alone;
+// connections hold on to the one they began with, so a reload changes nothing for them.
 #pragma once
 
 #include <cstdint>
@@ -12,31 +13,47 @@
 #include "lb/balance/load_balancer.h"
 #include "lb/balance/smooth_weighted.h"
 #include "lb/proxy/snapshot.h"
+#include "lb/proxy/stats.h"
 
 namespace lb::proxy {
 
 class Router {
  public:
   // `start` differs from worker to worker, so that they do not all begin with the same backend.
-  Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start);
+  // `stats` is the worker's and must outlive the router.
+  Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats);
 
   const Snapshot& snapshot() const { return *snapshot_; }
 
-  // Where a new connection goes: an index into Snapshot::services, or why it is refused.
+  // Where a new connection of this listener goes: an index into Snapshot::services, or why it is
+  // refused.
   struct Choice {
     std::optional<size_t> service;
     CloseReason refusal = CloseReason::kNoRoute;
   };
-  Choice choose(const ListenerSnapshot& listener);
+  Choice choose(size_t listener);
 
-  // The next endpoint of a service for a connection that has `tried` some already; null when none
-  // is left.
-  balance::Endpoint* pick(size_t service, std::span<balance::Endpoint* const> tried);
+  // The next endpoint of a service for a connection that has `tried` some already, as an index into
+  // ServiceSnapshot::endpoints; balance::kNoEndpoint when none is left.
+  uint32_t pick(size_t service, std::span<const uint32_t> tried);
+
+  ListenerStats& listener_stats(size_t listener) { return *listeners_[listener]; }
+  ServiceStats& service_stats(size_t service) { return *services_[service].stats; }
+  EndpointStats& endpoint_stats(size_t service, uint32_t endpoint) {
+    return *services_[service].endpoints[endpoint];
+  }
 
  private:
+  struct Service {
+    std::unique_ptr<balance::LoadBalancer> balancer;
+    ServiceStats* stats;
+    std::vector<EndpointStats*> endpoints;
+  };
+
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<balance::SmoothWeighted> backends_;                  // by route
-  std::vector<std::unique_ptr<balance::LoadBalancer>> balancers_;  // by service
+  std::vector<ListenerStats*> listeners_;
+  std::vector<balance::SmoothWeighted> backends_;  // by route
+  std::vector<Service> services_;
 };
 
 }  // namespace lb::proxy

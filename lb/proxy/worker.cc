@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include <future>
-#include <optional>
+#include <map>
 #include <utility>
 
 #include "fmt/format.h"
@@ -19,10 +19,12 @@ namespace lb::proxy {
 class Worker::Loop {
  public:
   Loop(uint32_t index, const WorkerContext& context, std::unique_ptr<event::Engine> engine)
-      : index_(index),
-        context_(context),
+      : context_(context),
         engine_(std::move(engine)),
-        access_log_(context.access_sink, context.access_format) {}
+        access_log_(context.access_sink, context.access_format),
+        table_(*engine_, context.budget, access_log_, first_id(index)) {
+    table_.set_on_empty([this] { tell_when_drained(); });
+  }
 
   event::Engine& engine() { return *engine_; }
 
@@ -33,67 +35,87 @@ class Worker::Loop {
     }
   }
 
-  void serve(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> bound) {
-    router_.emplace(std::move(snapshot), index_);
-    table_.emplace(*engine_, *router_, context_.budget, access_log_, first_id());
-    table_->set_on_empty([this] { tell_when_drained(); });
-    for (BoundListener& entry : bound) {
-      listeners_.push_back(std::make_unique<Listener>(*engine_, *table_, context_,
-                                                      router_->snapshot().listeners[entry.listener],
-                                                      std::move(entry.fd)));
-      listeners_.back()->start();
+  void adopt(const std::shared_ptr<Router>& router, std::vector<BoundListener> wanted,
+             std::function<void()> on_done) {
+    on_adopted_ = std::move(on_done);
+    Listeners kept;
+    for (BoundListener& entry : wanted) {
+      std::unique_ptr<Listener>& listener = kept[entry.address];
+      if (entry.fd.is_open()) {
+        listener = std::make_unique<Listener>(*engine_, table_, context_, std::move(entry.fd));
+      } else {
+        listener = std::move(listeners_.at(entry.address));
+        listeners_.erase(entry.address);
+      }
+      listener->serve(router, entry.listener);
     }
-    open_listeners_ = listeners_.size();
+    for (auto& [address, listener] : listeners_) retire(std::move(listener));
+    listeners_ = std::move(kept);
+    tell_when_adopted();
   }
 
   void drain(std::function<void()> on_drained) {
     on_drained_ = std::move(on_drained);
-    is_draining_ = true;
-    for (const auto& listener : listeners_) listener->drain([this] { on_listener_closed(); });
+    for (auto& [address, listener] : listeners_) retire(std::move(listener));
+    listeners_.clear();
     tell_when_drained();
   }
 
   void stop() {
     stopping_ = true;
     on_drained_ = nullptr;
-    if (!is_draining_) {
-      for (const auto& listener : listeners_) listener->close([this] { on_listener_closed(); });
-    }
-    if (table_) table_->close_all(CloseReason::kDrained);
+    on_adopted_ = nullptr;
+    for (auto& [address, listener] : listeners_) retire(std::move(listener));
+    listeners_.clear();
+    table_.close_all(CloseReason::kDrained);
   }
 
  private:
+  using Listeners = std::map<std::string, std::unique_ptr<Listener>>;
+
   // The worker's number in the upper bits, so that ids of one process never meet; a random start in
   // the lower ones, so that those of two processes hardly ever do.
-  uint64_t first_id() const {
+  static uint64_t first_id(uint32_t index) {
     constexpr int kCounterBits = 52;
     util::Random random(static_cast<uint64_t>(util::wall_now_us()));
-    return (static_cast<uint64_t>(index_) << kCounterBits) | (random.next() >> (65 - kCounterBits));
+    return (static_cast<uint64_t>(index) << kCounterBits) | (random.next() >> (65 - kCounterBits));
   }
 
-  bool is_idle() const { return open_listeners_ == 0 && (!table_ || table_->is_empty()); }
+  bool is_idle() const { return listeners_.empty() && retired_.empty() && table_.is_empty(); }
 
-  void on_listener_closed() {
-    --open_listeners_;
-    tell_when_drained();
+  void retire(std::unique_ptr<Listener> listener) {
+    Listener* const retired = listener.get();
+    retired_.emplace(retired, std::move(listener));
+    const auto on_closed = [this, retired] {
+      retired_.erase(retired);
+      tell_when_adopted();
+      tell_when_drained();
+    };
+    if (stopping_) {
+      retired->close(on_closed);
+    } else {
+      retired->drain(on_closed);
+    }
+  }
+
+  void tell_when_adopted() {
+    if (on_adopted_ && retired_.empty()) std::exchange(on_adopted_, nullptr)();
   }
 
   void tell_when_drained() {
     // A listener that drains may bring in more after stop() has closed what was there.
-    if (stopping_ && table_) table_->close_all(CloseReason::kDrained);
-    if (on_drained_ && is_draining_ && is_idle()) std::exchange(on_drained_, nullptr)();
+    if (stopping_) table_.close_all(CloseReason::kDrained);
+    if (on_drained_ && is_idle()) std::exchange(on_drained_, nullptr)();
   }
 
-  const uint32_t index_;
   const WorkerContext& context_;
   std::unique_ptr<event::Engine> engine_;
   AccessLog access_log_;
-  std::optional<Router> router_;
-  std::optional<ConnectionTable> table_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
-  size_t open_listeners_ = 0;
-  bool is_draining_ = false;
+  ConnectionTable table_;
+  Listeners listeners_;                                     // by address
+  std::map<Listener*, std::unique_ptr<Listener>> retired_;  // draining or closing
   bool stopping_ = false;
+  std::function<void()> on_adopted_;
   std::function<void()> on_drained_;
 };
 
@@ -126,11 +148,18 @@ void Worker::post(std::function<void(Loop&)> task) {
   loop_->engine().post([loop = loop_.get(), task = std::move(task)] { task(*loop); });
 }
 
-void Worker::serve(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners) {
+void Worker::adopt(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners,
+                   std::function<void()> on_done) {
+  // Large snapshots take milliseconds to build a router for and to destroy: neither is for a
+  // worker's thread.
+  event::Engine* const control = &context_.control;
+  const std::shared_ptr<Router> router(
+      new Router(std::move(snapshot), index_, stats_),
+      [control](Router* unused) { control->post([owned = std::unique_ptr<Router>(unused)] {}); });
   // std::function wants to be copyable, sockets are not.
   auto bound = std::make_shared<std::vector<BoundListener>>(std::move(listeners));
-  post([snapshot = std::move(snapshot), bound](Loop& loop) {
-    loop.serve(snapshot, std::move(*bound));
+  post([router, bound, on_done = std::move(on_done)](Loop& loop) {
+    loop.adopt(router, std::move(*bound), on_done);
   });
 }
 

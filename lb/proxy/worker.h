@@ -14,14 +14,17 @@
 #include "lb/event/engine_factory.h"
 #include "lb/net/fd.h"
 #include "lb/proxy/snapshot.h"
+#include "lb/proxy/stats.h"
 #include "lb/proxy/worker_context.h"
 
 namespace lb::proxy {
 
-// A listening socket and what it is for: an index into Snapshot::listeners.
+// The listening sockets of a worker under a snapshot. A socket is known by its address; one that is
+// named here without a descriptor is open already and stays open.
 struct BoundListener {
-  size_t listener = 0;
-  net::UniqueFd fd;
+  std::string address;
+  size_t listener = 0;  // index into Snapshot::listeners
+  net::UniqueFd fd;     // only of a new socket
 };
 
 class Worker {
@@ -35,8 +38,15 @@ class Worker {
   // Starts the thread and its engine; returns when it runs or has failed.
   absl::Status start(event::EngineKind kind, const event::EngineOptions& options);
 
-  // Begins to accept. Once.
-  void serve(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners);
+  // Follows a snapshot from now on: opens what is new, keeps what stays, and drains and closes the
+  // sockets that are not in `listeners` any more. Connections that are there keep to the snapshot
+  // that they began with. `on_done` is called in the worker's thread when all of that has happened.
+  // One at a time.
+  void adopt(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners,
+             std::function<void()> on_done);
+
+  // What this worker has counted. Reading is for any thread, looking up for the control thread.
+  const WorkerStats& stats() const { return stats_; }
 
   // Accepts what is queued and no more. `on_drained` is called in the worker's thread when the last
   // connection has ended, unless stop() comes first.
@@ -55,6 +65,7 @@ class Worker {
 
   const uint32_t index_;
   const WorkerContext context_;
+  WorkerStats stats_;
   std::unique_ptr<Loop> loop_;  // made and destroyed by the thread; lives while it runs
   std::thread thread_;
 };

@@ -1,12 +1,14 @@
 // What the workers of a process share. All of it outlives them; all of it is thread-safe.
 #pragma once
 
+#include "lb/event/engine.h"
 #include "lb/proxy/connection_budget.h"
 #include "lb/util/log.h"
 
 namespace lb::proxy {
 
 struct WorkerContext {
+  event::Engine& control;  // where snapshots that nobody uses any more are destroyed
   ConnectionBudget& budget;
   util::Log& log;
   util::LogLimit& pause_limit;           // one line for all listeners that cannot accept

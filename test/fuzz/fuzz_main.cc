@@ -106,6 +106,7 @@ std::vector<std::string> read_corpus(const std::filesystem::path& folder) {
   }
   std::sort(paths.begin(), paths.end());
   std::vector<std::string> corpus;
+  corpus.reserve(paths.size());
   for (const auto& path : paths) corpus.push_back(read_file(path));
   return corpus;
 }

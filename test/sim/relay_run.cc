@@ -28,9 +28,9 @@ RelayRun::RelayRun(const RunPlan& plan)
       sink_(std::make_unique<util::LogSink>(log_fd_, util::RecordFormat::kLogfmt)),
       log_(sink_.get(), util::RecordFormat::kLogfmt),
       snapshot_(make_snapshot(plan_)),
-      router_(snapshot_, plan_.sim.seed),
+      router_(std::make_shared<proxy::Router>(snapshot_, plan_.sim.seed, stats_)),
       budget_(0, kRoom),
-      table_(engine_, router_, budget_, log_, 1) {
+      table_(engine_, budget_, log_, 1) {
   network_.set_failure_handler([this](const std::string& what) { fail(what); });
   engine_.set_stuck_handler([this] { is_stuck_ = true; });
 }
@@ -111,7 +111,7 @@ void RelayRun::arrive(Party& party) {
   party.client->start();
   party.accepted_ms = engine_.now_ms();
   ++arrived_;
-  table_.accept(fd, snapshot_->listeners[party.index]);
+  table_.accept(fd, router_, party.index);
 }
 
 void RelayRun::kill_at(util::MonoTimeMs at_ms) {

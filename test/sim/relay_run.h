@@ -102,7 +102,8 @@ class RelayRun {
   std::unique_ptr<util::LogSink> sink_;
   proxy::AccessLog log_;
   std::shared_ptr<const proxy::Snapshot> snapshot_;
-  proxy::Router router_;
+  proxy::WorkerStats stats_;
+  std::shared_ptr<proxy::Router> router_;
   proxy::ConnectionBudget budget_;
   proxy::ConnectionTable table_;
   std::deque<Party> parties_;

@@ -30,8 +30,9 @@ std::string sluice_path() {
 }
 
 SluiceProcess::SluiceProcess(std::string_view config, const SluiceOptions& options) {
-  SpawnOptions spawn = {.argv = {sluice_path(), "run", "--config",
-                                 dir_.write("sluice.toml", config), "--engine", options.engine},
+  write_config(config);
+  SpawnOptions spawn = {.argv = {sluice_path(), "run", "--config", dir_.path("sluice.toml"),
+                                 "--engine", options.engine},
                         .environment = options.environment,
                         .before_exec = options.before_exec};
   spawn.argv.insert(spawn.argv.end(), options.arguments.begin(), options.arguments.end());
@@ -42,6 +43,14 @@ SluiceProcess::SluiceProcess(std::string_view config, const SluiceOptions& optio
                   std::string(config));
   }
   fds_at_ready_ = open_fd_count(pid());
+}
+
+void SluiceProcess::write_config(std::string_view config) const {
+  std::string text(config);
+  if (text.find("[admin]") == std::string::npos) {
+    text += "\n[admin]\nsocket = \"" + control_socket() + "\"\n";
+  }
+  dir_.write("sluice.toml", text);
 }
 
 std::vector<AccessRecord> SluiceProcess::records() const { return parse_records(log().lines()); }

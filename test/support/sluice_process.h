@@ -33,6 +33,12 @@ class SluiceProcess {
   SluiceProcess(std::string_view config, const std::string& engine)
       : SluiceProcess(config, SluiceOptions{.engine = engine}) {}
 
+  // Where it can be talked to, when its configuration has no [admin] of its own: a test's process
+  // keeps away from the machine's.
+  std::string control_socket() const { return dir_.path("control.sock"); }
+  // Replaces its configuration file; it notices at a reload.
+  void write_config(std::string_view config) const;
+
   ChildProcess& process() { return *child_; }
   pid_t pid() const { return child_->pid(); }
   const LineLog& log() const { return child_->err(); }

@@ -226,7 +226,8 @@ TEST_CASE("gateways that want the same address and port lose it both") {
 TEST_CASE("TCP shares a port of one gateway with nothing but UDP") {
   const Attached attached = attach_text(gateway_with(
       "{ name = 'a', port = 1, protocol = 'TCP' },\n{ name = 'b', port = 1, protocol = "
-      "'TLS' },\n{ name = 'c', port = 1, protocol = 'UDP' },\n{ name = 'd', port = 2, "
+      "'TLS', tls.mode = 'Passthrough' },\n{ name = 'c', port = 1, protocol = 'UDP' },\n{ name = "
+      "'d', port = 2, "
       "protocol = 'TCP' }"));
   const AttachedGateway& gateway = attached.result.gateways[0];
   CHECK(gateway.listeners[0].conflicted());

@@ -5,9 +5,11 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lb/config/attach.h"
+#include "lb/config/conditions.h"
 #include "lb/config/load.h"
 
 namespace lb::config {
@@ -33,6 +35,56 @@ inline std::vector<std::string> places(const std::vector<Fault>& faults) {
 inline std::string printed(const std::vector<Fault>& faults) {
   std::string out;
   for (const Fault& fault : faults) out += format(fault);
+  return out;
+}
+
+// What comes of a text: everything that `check` would know. Faults of attaching are among `faults`.
+struct Outcome {
+  bool is_valid = false;
+  std::vector<Fault> faults;
+  Status status;
+};
+
+inline Outcome outcome_of(std::string_view text, const std::vector<BindOutcome>* bound = nullptr,
+                          const Status* previous = nullptr, uint64_t generation = 1,
+                          int64_t now_ms = 0) {
+  LoadResult loaded = load_text(text, "f");
+  Outcome out{loaded.config.has_value(), std::move(loaded.faults), {}};
+  if (!out.is_valid) return out;
+  Attachment attachment = attach(*loaded.config);
+  out.status = make_status({*loaded.config, attachment, bound, generation, now_ms, previous});
+  out.faults.insert(out.faults.end(), attachment.findings.begin(), attachment.findings.end());
+  locate(out.faults, loaded.sources);
+  return out;
+}
+
+inline void add_condition_lines(const std::string& object, const std::vector<Condition>& conditions,
+                                std::string& out) {
+  for (const Condition& condition : conditions) {
+    out += fmt::format("{}: {}={}/{}: {}\n", object, to_string(condition.type),
+                       to_string(condition.status), to_string(condition.reason), condition.message);
+  }
+}
+
+// "gateway g: Accepted=True/Accepted: all is well", a line a condition; "listener g/l: ...",
+// "route r[0]: ..." for the first of its parentRefs.
+inline std::string condition_text(const Status& status) {
+  std::string out;
+  for (const GatewayStatus& gateway : status.gateways) {
+    const std::string name = to_string(gateway.name);
+    add_condition_lines("gateway " + name, gateway.conditions, out);
+    for (const ListenerStatus& listener : gateway.listeners) {
+      add_condition_lines("listener " + name + "/" + listener.name, listener.conditions, out);
+    }
+  }
+  for (const auto* routes : {&status.tcp_routes, &status.tls_routes}) {
+    for (const RouteStatus& route : *routes) {
+      for (size_t i = 0; i < route.parents.size(); ++i) {
+        add_condition_lines(fmt::format("route {}[{}]", to_string(route.name), i),
+                            route.parents[i].conditions, out);
+      }
+    }
+  }
   return out;
 }
 

@@ -82,8 +82,7 @@ TEST_CASE("unknown keys are errors with the nearest known one") {
 
 TEST_CASE("keys and values of the contract that are not built yet say so") {
   for (const std::string_view key :
-       {"include = ['conf.d/*.toml']", "dns = {}", "namespaces = []", "tlsRoutes = []",
-        "accessLog = { interval = '1m' }", "accessLog = { format = 'haproxy' }",
+       {"dns = {}", "accessLog = { interval = '1m' }", "accessLog = { format = 'haproxy' }",
         "defaults.listener.proxyProtocol = {}", "defaults.listener.perSource = {}",
         "defaults.listener.connection.connectionLimit.value = 5",
         "defaults.service.healthCheck.active.type = 'TCP'",
@@ -102,15 +101,6 @@ TEST_CASE("keys and values of the contract that are not built yet say so") {
        gateway_with("{ name = 'l', unix = '/run/x', protocol = 'TCP' }"),
        {"E0108 2:15"},
        "unix is not supported"},
-      {"tls of a TLS listener",
-       gateway_with("{ name = 'l', port = 1, protocol = 'TLS', tls = { mode = 'Passthrough' } }"),
-       {"E0108 2:43"},
-       "tls is not supported"},
-      {"a selector: one fault, not two",
-       "[[gateways]]\nname = 'g'\n[[gateways.listeners]]\nname = 'l'\nport = 1\nprotocol = 'TCP'\n"
-       "[gateways.listeners.allowedRoutes.namespaces]\nfrom = 'Selector'\nselector = {}\n",
-       {"E0108 8:8"},
-       "from = \"Selector\" is not supported by this version"},
       {"a DNS name",
        "gateways = [{ name = 'g', listeners = [{ name = 'l', port = 1, protocol = 'TCP' "
        "}] }]\n[[services]]\nname = 's'\nports = [{ port = 1 }]\nendpoints = [{ hostname "

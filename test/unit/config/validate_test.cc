@@ -143,7 +143,7 @@ TEST_CASE("listeners of a gateway") {
        gateway_with(
            "{ name = 'a', port = 1, protocol = 'TCP', allowedRoutes.namespaces.from = 'None' }"),
        {"E0109 2:75"},
-       "from must be \"Same\" or \"All\", but is \"None\""},
+       "from must be \"Same\", \"All\" or \"Selector\", but is \"None\""},
       {"nine kinds",
        gateway_with("{ name = 'a', port = 1, protocol = 'TCP', allowedRoutes.kinds = [\n" +
                     repeat("{{ kind = 'K{}' }}", 9) + "] }"),

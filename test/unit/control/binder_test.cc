@@ -78,9 +78,9 @@ TEST_CASE("binder: a socket for each worker and address") {
   const uint16_t two = test::allocate_port();
   const proxy::Snapshot snapshot = snapshot_of(
       {{ip_address("127.0.0.1", one), ip_address("::1", one)}, {ip_address("127.0.0.1", two)}});
-  const BoundSockets sockets = bind_listeners(snapshot, 3);
+  const BoundSockets sockets = bind_listeners(snapshot, 3, {});
   CHECK(sockets.failures.empty());
-  CHECK(sockets.bound_addresses == 3);
+  CHECK(sockets.open.size() == 3);
   REQUIRE(sockets.by_worker.size() == 3);
   for (const auto& bound : sockets.by_worker) {
     CHECK(sockets_of(bound) == Strings{"0 127.0.0.1:" + std::to_string(one),
@@ -102,12 +102,12 @@ TEST_CASE("binder: a port that somebody else has is a failure, and the others ar
   const proxy::Snapshot snapshot =
       snapshot_of({{ip_address("127.0.0.1", taken), ip_address("127.0.0.2", taken)},
                    {ip_address("127.0.0.1", free)}});
-  const BoundSockets sockets = bind_listeners(snapshot, 2);
+  const BoundSockets sockets = bind_listeners(snapshot, 2, {});
   REQUIRE(sockets.failures.size() == 1);
   CHECK(sockets.failures[0].listener == 0);
   CHECK(sockets.failures[0].address == "127.0.0.1:" + std::to_string(taken));
   CHECK(sockets.failures[0].why == "the port is in use by another process");
-  CHECK(sockets.bound_addresses == 2);
+  CHECK(sockets.open.size() == 2);
   for (const auto& bound : sockets.by_worker) {
     CHECK(sockets_of(bound) ==
           Strings{"0 127.0.0.2:" + std::to_string(taken), "1 127.0.0.1:" + std::to_string(free)});
@@ -118,8 +118,8 @@ TEST_CASE("binder: a wildcard cannot have a port that somebody has on one addres
   const uint16_t port = test::allocate_port();
   const net::UniqueFd foreign = foreign_listener(ip_address("127.0.0.1", port), true);
   const BoundSockets sockets =
-      bind_listeners(snapshot_of({{ip_address("0.0.0.0", port)}, {ip_address("::", port)}}), 1);
-  CHECK(sockets.bound_addresses == 0);
+      bind_listeners(snapshot_of({{ip_address("0.0.0.0", port)}, {ip_address("::", port)}}), 1, {});
+  CHECK(sockets.open.size() == 0);
   REQUIRE(sockets.failures.size() == 2);
   CHECK(sockets.failures[1].listener == 1);
   CHECK(sockets.by_worker.at(0).empty());
@@ -130,9 +130,9 @@ TEST_CASE("binder: 0.0.0.0 and :: stand side by side on one port") {
   const bool v4_first = GENERATE(true, false);
   std::vector<net::Address> addresses = {ip_address("0.0.0.0", port), ip_address("::", port)};
   if (!v4_first) std::swap(addresses[0], addresses[1]);
-  const BoundSockets sockets = bind_listeners(snapshot_of({addresses}), 2);
+  const BoundSockets sockets = bind_listeners(snapshot_of({addresses}), 2, {});
   CHECK(sockets.failures.empty());
-  CHECK(sockets.bound_addresses == 2);
+  CHECK(sockets.open.size() == 2);
   CHECK(can_connect(ip_address("127.0.0.1", port)));
   CHECK(can_connect(ip_address("::1", port)));
 }
@@ -140,11 +140,11 @@ TEST_CASE("binder: 0.0.0.0 and :: stand side by side on one port") {
 TEST_CASE("binder: an address of another host is a failure with its reason") {
   const uint16_t port = test::allocate_port();
   const BoundSockets sockets = bind_listeners(
-      snapshot_of({{ip_address("192.0.2.1", port), ip_address("127.0.0.1", port)}}), 1);
+      snapshot_of({{ip_address("192.0.2.1", port), ip_address("127.0.0.1", port)}}), 1, {});
   REQUIRE(sockets.failures.size() == 1);
   CHECK(sockets.failures[0].address == "192.0.2.1:" + std::to_string(port));
   CHECK(sockets.failures[0].why == "this host does not have the address");
-  CHECK(sockets.bound_addresses == 1);
+  CHECK(sockets.open.size() == 1);
 }
 
 TEST_CASE("binder: a low port without the right to it is a failure with its reason") {
@@ -160,7 +160,7 @@ TEST_CASE("binder: a low port without the right to it is a failure with its reas
   std::thread thread([&] {
     dropped = drop_net_bind_service();
     sockets = bind_listeners(
-        snapshot_of({{ip_address("127.0.0.1", low)}, {ip_address("127.0.0.1", free)}}), 1);
+        snapshot_of({{ip_address("127.0.0.1", low)}, {ip_address("127.0.0.1", free)}}), 1, {});
   });
   thread.join();
   REQUIRE(dropped);
@@ -170,9 +170,38 @@ TEST_CASE("binder: a low port without the right to it is a failure with its reas
   CHECK(sockets_of(sockets.by_worker.at(0)) == Strings{"1 127.0.0.1:" + std::to_string(free)});
 }
 
+TEST_CASE("binder: what is open is never opened again, and what is new comes beside it") {
+  const uint16_t port = test::allocate_port();
+  const uint16_t more = test::allocate_port();
+  const BoundSockets first = bind_listeners(snapshot_of({{ip_address("127.0.0.1", port)}}), 2, {});
+  const BoundSockets second = bind_listeners(
+      snapshot_of({{ip_address("127.0.0.1", more)}, {ip_address("127.0.0.1", port)}}), 2,
+      first.open);
+  CHECK(second.failures.empty());
+  CHECK(second.open.size() == 2);
+  for (const auto& bound : second.by_worker) {
+    REQUIRE(bound.size() == 2);
+    for (const proxy::BoundListener& entry : bound) {
+      const bool is_new = entry.address == "127.0.0.1:" + std::to_string(more);
+      CHECK(entry.listener == (is_new ? 0U : 1U));
+      CHECK(entry.fd.is_open() == is_new);
+    }
+  }
+}
+
+TEST_CASE("binder: our own wildcard does not stand in the way of one of its addresses") {
+  const uint16_t port = test::allocate_port();
+  const BoundSockets first = bind_listeners(snapshot_of({{ip_address("::", port)}}), 1, {});
+  const BoundSockets second =
+      bind_listeners(snapshot_of({{ip_address("127.0.0.1", port)}}), 1, first.open);
+  CHECK(second.failures.empty());
+  REQUIRE(second.by_worker.at(0).size() == 1);
+  CHECK(second.by_worker.at(0)[0].fd.is_open());
+}
+
 TEST_CASE("binder: the sockets are gone with what holds them") {
   const uint16_t port = test::allocate_port();
-  { const BoundSockets sockets = bind_listeners(snapshot_of({{ip_address("::", port)}}), 2); }
+  { const BoundSockets sockets = bind_listeners(snapshot_of({{ip_address("::", port)}}), 2, {}); }
   CHECK(net::probe_listen_address(ip_address("::", port)) == 0);
 }
 

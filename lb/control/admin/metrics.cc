@@ -1,0 +1,219 @@
+#include "lb/control/admin/metrics.h"
+
+#include <array>
+#include <map>
+#include <set>
+
+#include "fmt/format.h"
+#include "lb/control/admin/diff.h"
+#include "lb/control/admin/metrics_text.h"
+#include "lb/proxy/close_reason.h"
+
+namespace lb::control {
+namespace {
+
+using Name = proxy::WorkerStats::Name;
+using Type = MetricsText::Type;
+using ReasonSums = std::array<uint64_t, proxy::kCloseReasons>;
+
+// The sums over all workers.
+struct ListenerSums {
+  uint64_t accepted = 0;
+  uint64_t active = 0;
+  ReasonSums refused = {};
+};
+
+struct ServiceSums {
+  ReasonSums closes = {};
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+  uint64_t retries = 0;
+};
+
+struct EndpointSums {
+  uint64_t connections = 0;
+  ReasonSums connect_failures = {};
+};
+
+void add(ReasonSums& sums, const proxy::ReasonCounters& counters) {
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += counters[i].value();
+}
+
+void add(ListenerSums& sums, const proxy::ListenerStats& stats) {
+  sums.accepted += stats.accepted.value();
+  sums.active += live_connections(stats);
+  add(sums.refused, stats.refused);
+}
+
+void add(ServiceSums& sums, const proxy::ServiceStats& stats) {
+  add(sums.closes, stats.closes);
+  sums.bytes_in += stats.bytes_in.value();
+  sums.bytes_out += stats.bytes_out.value();
+  sums.retries += stats.retries.value();
+}
+
+void add(EndpointSums& sums, const proxy::EndpointStats& stats) {
+  sums.connections += stats.connections.value();
+  add(sums.connect_failures, stats.connect_failures);
+}
+
+template <typename Sums, typename Stats>
+std::map<Name, Sums> sum(const std::vector<const proxy::WorkerStats*>& workers,
+                         const proxy::WorkerStats::Blocks<Stats>& (proxy::WorkerStats::*blocks)()
+                             const) {
+  std::map<Name, Sums> sums;
+  for (const proxy::WorkerStats* worker : workers) {
+    for (const auto& [name, block] : (worker->*blocks)()) add(sums[name], *block);
+  }
+  return sums;
+}
+
+// One sample for each reason that has ever occurred: the others would be most of the text.
+void write_reasons(MetricsText& text, const ReasonSums& sums, std::string_view first_label,
+                   std::string_view second_label, const Name& name) {
+  for (size_t i = 0; i < sums.size(); ++i) {
+    if (sums[i] == 0) continue;
+    const std::string_view reason = to_string(static_cast<proxy::CloseReason>(i));
+    if (second_label.empty()) {
+      text.sample({{first_label, name.first}, {"reason", reason}}, sums[i]);
+    } else {
+      text.sample({{first_label, name.first}, {second_label, name.second}, {"reason", reason}},
+                  sums[i]);
+    }
+  }
+}
+
+void write_listeners(MetricsText& text, const MetricsInput& input) {
+  const auto sums = sum<ListenerSums>(input.workers, &proxy::WorkerStats::listeners);
+  text.family("sluice_connections_total", Type::kCounter,
+              "Connections accepted, refused ones too.");
+  for (const auto& [name, listener] : sums) {
+    text.sample({{"gateway", name.first}, {"listener", name.second}}, listener.accepted);
+  }
+  text.family("sluice_connections_active", Type::kGauge, "Connections that live.");
+  for (const auto& [name, listener] : sums) {
+    text.sample({{"gateway", name.first}, {"listener", name.second}}, listener.active);
+  }
+  text.family("sluice_connections_refused_total", Type::kCounter,
+              "Connections refused right after they were accepted.");
+  for (const auto& [name, listener] : sums) {
+    write_reasons(text, listener.refused, "gateway", "listener", name);
+  }
+}
+
+void write_services(MetricsText& text, const MetricsInput& input) {
+  const auto sums = sum<ServiceSums>(input.workers, &proxy::WorkerStats::services);
+  text.family("sluice_connection_closes_total", Type::kCounter,
+              "Connections that have ended, by why.");
+  for (const auto& [name, service] : sums) {
+    write_reasons(text, service.closes, "service", "", name);
+  }
+  text.family("sluice_bytes_total", Type::kCounter,
+              "Bytes relayed from clients (in) and to clients (out), of connections that have "
+              "ended.");
+  for (const auto& [name, service] : sums) {
+    text.sample({{"service", name.first}, {"direction", "in"}}, service.bytes_in);
+    text.sample({{"service", name.first}, {"direction", "out"}}, service.bytes_out);
+  }
+  text.family("sluice_connect_retries_total", Type::kCounter,
+              "Connect attempts after the first of a connection.");
+  for (const auto& [name, service] : sums) {
+    text.sample({{"service", name.first}}, service.retries);
+  }
+}
+
+void write_endpoint_counters(MetricsText& text, const MetricsInput& input) {
+  const auto sums = sum<EndpointSums>(input.workers, &proxy::WorkerStats::endpoints);
+  text.family("sluice_service_connections_total", Type::kCounter, "Connects that succeeded.");
+  for (const auto& [name, endpoint] : sums) {
+    text.sample({{"service", name.first}, {"endpoint", name.second}}, endpoint.connections);
+  }
+  text.family("sluice_connect_failures_total", Type::kCounter,
+              "Connect attempts that failed, by what they came to.");
+  for (const auto& [name, endpoint] : sums) {
+    write_reasons(text, endpoint.connect_failures, "service", "endpoint", name);
+  }
+}
+
+void write_endpoint_gauges(MetricsText& text, const proxy::Snapshot& snapshot) {
+  std::map<Name, const balance::WeightedEndpoint*> endpoints;
+  for (const proxy::ServiceSnapshot& service : snapshot.services) {
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      endpoints.emplace(Name(service.name, entry.endpoint->label()), &entry);
+    }
+  }
+  text.family("sluice_service_connections_active", Type::kGauge,
+              "Connections that are connecting or connected to the endpoint.");
+  for (const auto& [name, entry] : endpoints) {
+    text.sample({{"service", name.first}, {"endpoint", name.second}},
+                uint64_t{entry->endpoint->active()});
+  }
+  text.family("sluice_endpoint_weight", Type::kGauge, "The endpoint's weight as it is used.");
+  for (const auto& [name, entry] : endpoints) {
+    text.sample({{"service", name.first}, {"endpoint", name.second}}, uint64_t{entry->weight});
+  }
+}
+
+void write_config(MetricsText& text, const MetricsInput& input) {
+  text.family("sluice_config_generation", Type::kGauge,
+              "Rises by one with every configuration that is applied.");
+  text.sample({}, input.deployed.generation);
+  text.family("sluice_config_last_reload_successful", Type::kGauge,
+              "1 when the last attempt to change the configuration was applied.");
+  text.sample({}, uint64_t{input.reload.was_successful ? 1U : 0U});
+  text.family("sluice_config_last_reload_success_timestamp_seconds", Type::kGauge,
+              "When a configuration was last applied, in seconds since the epoch.");
+  text.sample({}, static_cast<double>(input.reload.success_wall_us) / 1e6);
+}
+
+void write_workers(MetricsText& text, const MetricsInput& input) {
+  text.family("sluice_worker_connections", Type::kGauge, "Connections that live, by worker.");
+  for (size_t i = 0; i < input.workers.size(); ++i) {
+    uint64_t live = 0;
+    for (const auto& [name, block] : input.workers[i]->listeners())
+      live += live_connections(*block);
+    text.sample({{"worker", fmt::format("{}", i)}}, live);
+  }
+}
+
+void write_process(MetricsText& text, const MetricsInput& input) {
+  const std::string_view features = input.engine == "io_uring"
+                                        ? "defer_taskrun,provided_buffers,multishot_accept"
+                                        : "edge_triggered";
+  text.family("sluice_engine_info", Type::kGauge, "What moves the bytes.");
+  text.sample({{"engine", input.engine}, {"features", features}}, uint64_t{1});
+  text.family("sluice_build_info", Type::kGauge, "The version that runs.");
+  text.sample({{"version", input.version}}, uint64_t{1});
+  const ProcessUsage& usage = input.usage;
+  text.family("process_cpu_seconds_total", Type::kCounter, "CPU time spent, user and system.");
+  text.sample({}, usage.cpu_seconds);
+  text.family("process_resident_memory_bytes", Type::kGauge, "Memory in use.");
+  text.sample({}, usage.resident_bytes);
+  text.family("process_virtual_memory_bytes", Type::kGauge, "Address space in use.");
+  text.sample({}, usage.virtual_bytes);
+  text.family("process_open_fds", Type::kGauge, "Open file descriptors.");
+  text.sample({}, usage.open_fds);
+  if (usage.max_fds) {
+    text.family("process_max_fds", Type::kGauge, "File descriptors that may be open.");
+    text.sample({}, *usage.max_fds);
+  }
+  text.family("process_start_time_seconds", Type::kGauge,
+              "When the process started, in seconds since the epoch.");
+  text.sample({}, usage.start_time_seconds);
+}
+
+}  // namespace
+
+std::string metrics_text(const MetricsInput& input) {
+  MetricsText text;
+  write_listeners(text, input);
+  write_services(text, input);
+  write_endpoint_counters(text, input);
+  write_endpoint_gauges(text, *input.deployed.snapshot);
+  write_config(text, input);
+  write_workers(text, input);
+  write_process(text, input);
+  return text.take();
+}
+
+}  // namespace lb::control

@@ -1,0 +1,29 @@
+// All metrics of the process as Prometheus text. Counters are what the workers count under names
+// that survive a reload; gauges of endpoints are those of the configuration that is served.
+// Control thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lb/control/admin/process_usage.h"
+#include "lb/control/deployment.h"
+#include "lb/proxy/stats.h"
+
+namespace lb::control {
+
+struct MetricsInput {
+  const Deployed& deployed;
+  const ReloadState& reload;
+  std::vector<const proxy::WorkerStats*> workers;
+  std::string_view engine;  // "io_uring" or "epoll"
+  std::string_view version;
+  ProcessUsage usage;
+};
+
+inline constexpr const char* kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+std::string metrics_text(const MetricsInput& input);
+
+}  // namespace lb::control

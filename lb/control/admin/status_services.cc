@@ -1,0 +1,83 @@
+#include "lb/control/admin/status_services.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+
+namespace lb::control {
+namespace {
+
+// Live endpoints by service and label.
+using LiveEndpoints =
+    absl::flat_hash_map<std::pair<std::string, std::string>, const balance::Endpoint*>;
+
+LiveEndpoints live_endpoints(const proxy::Snapshot& snapshot) {
+  LiveEndpoints live;
+  for (const proxy::ServiceSnapshot& service : snapshot.services) {
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      live.emplace(std::pair(service.name, entry.endpoint->label()), entry.endpoint.get());
+    }
+  }
+  return live;
+}
+
+std::string label_of(const config::Endpoint& endpoint, uint16_t port) {
+  if (!endpoint.path.empty()) return endpoint.path;
+  const absl::StatusOr<net::Address> address = net::Address::parse(endpoint.address, port);
+  return address.ok() ? address->to_string() : endpoint.address;
+}
+
+nlohmann::json endpoint_status(const std::string& service, const config::Endpoint& endpoint,
+                               uint16_t port, const LiveEndpoints& live) {
+  const auto found = live.find({service, label_of(endpoint, port)});
+  const bool is_path = !endpoint.path.empty();
+  return {{"address", is_path ? endpoint.path : endpoint.address},
+          {"port", is_path ? 0 : port},
+          {"healthy", endpoint.ready},
+          {"weight", endpoint.weight},
+          {"active", found == live.end() ? 0 : found->second->active()},
+          {"override", nullptr}};
+}
+
+nlohmann::json service_status(const config::Service& service, const LiveEndpoints& live) {
+  const std::string name = to_string(service.name);
+  nlohmann::json endpoints = nlohmann::json::array();
+  // Two ports with one target port lead to the same endpoints.
+  std::set<std::pair<const config::Endpoint*, uint16_t>> listed;
+  for (const config::ServicePort& service_port : service.ports) {
+    for (const config::Endpoint& endpoint : service.endpoints) {
+      const uint16_t port = endpoint.port != 0 ? endpoint.port : service_port.target_port;
+      const uint16_t key = endpoint.path.empty() ? port : uint16_t{0};
+      if (!listed.emplace(&endpoint, key).second) continue;
+      endpoints.push_back(endpoint_status(name, endpoint, port, live));
+    }
+  }
+  return {{"namespace", service.name.ns},
+          {"name", service.name.name},
+          {"endpoints", std::move(endpoints)}};
+}
+
+}  // namespace
+
+nlohmann::json services_status(const Deployed& deployed) {
+  const LiveEndpoints live = live_endpoints(*deployed.snapshot);
+  nlohmann::json services = nlohmann::json::array();
+  for (const config::Service& service : deployed.loaded.config->services) {
+    services.push_back(service_status(service, live));
+  }
+  return services;
+}
+
+nlohmann::json reload_status(const ReloadState& state) {
+  nlohmann::json faults = nlohmann::json::array();
+  for (const config::Fault& fault : state.faults) faults.push_back(config::format(fault));
+  return {{"applied", state.was_successful},
+          {"error", state.error},
+          {"faults", std::move(faults)},
+          {"time", static_cast<double>(state.success_wall_us) / 1e6}};
+}
+
+}  // namespace lb::control

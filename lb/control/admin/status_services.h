@@ -1,0 +1,21 @@
+// What `status` says about the process and its services, as JSON (contract, section 1). Control
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+
+#include "lb/control/deployment.h"
+
+namespace lb::control {
+
+// The "services" array: every service of the file, with its endpoints as the file lists them and
+// what is live about them.
+nlohmann::json services_status(const Deployed& deployed);
+
+// How the last attempt to change the configuration ended: {"applied", "error", "faults", "time"};
+// faults as `check` prints them, time in seconds since the epoch, of the last one that was applied.
+nlohmann::json reload_status(const ReloadState& state);
+
+}  // namespace lb::control

@@ -1,0 +1,90 @@
+// The configuration that is served, and the way from one to the next: load, check all, compile,
+// bind what is new, then swap a pointer on each worker. Whatever fails leaves everything as it was.
+// Control thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lb/config/attach.h"
+#include "lb/config/conditions.h"
+#include "lb/config/load.h"
+#include "lb/control/binder.h"
+#include "lb/event/engine.h"
+#include "lb/proxy/snapshot.h"
+#include "lb/proxy/worker.h"
+#include "lb/util/log.h"
+
+namespace lb::control {
+
+// A configuration with all that follows from it; what status, diff and metrics read.
+struct Deployed {
+  config::LoadResult loaded;  // with a config
+  config::Attachment attachment;
+  std::shared_ptr<const proxy::Snapshot> snapshot;
+  OpenAddresses open;                      // what listens
+  std::vector<BindFailure> bind_failures;  // what should and does not
+  uint64_t generation = 0;
+  config::Status status;  // once it is adopted
+};
+
+// How the last attempt to change the configuration ended.
+struct ReloadState {
+  bool was_successful = true;
+  int64_t success_wall_us = 0;        // of the last one that succeeded
+  std::vector<config::Fault> faults;  // why it was refused, located
+  std::string error;                  // the same in one line; empty when it was not
+};
+
+class Deployment {
+ public:
+  using Source = std::function<config::LoadResult()>;
+  using Workers = std::vector<std::unique_ptr<proxy::Worker>>;
+  // OK once every worker has adopted the configuration, or why it was refused.
+  using OnDone = std::function<void(absl::Status)>;
+
+  // All must outlive the deployment. `source` reads the configuration anew each time.
+  Deployment(event::Engine& engine, util::Log& log, Source source);
+
+  // The first configuration, before there are workers: loads nothing, binds nothing.
+  absl::Status prepare(config::LoadResult loaded);
+  // Binds and hands the first configuration to the workers; fails when nothing can be bound.
+  void start(Workers& workers, OnDone on_done);
+
+  // Loads again and goes over to what it finds. Attempts that arrive while one is under way become
+  // one more attempt after it, with one outcome for all.
+  void reload(OnDone on_done);
+
+  const Deployed& deployed() const { return current_; }
+  const ReloadState& reload_state() const { return reload_state_; }
+  bool is_busy() const { return !running_.empty(); }
+
+ private:
+  absl::Status apply();
+  absl::Status refuse(std::vector<config::Fault> faults, std::string error);
+  void adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners);
+  void on_worker_done();
+  void finish(const absl::Status& status);
+  void report(const Deployed& deployed);
+
+  event::Engine& engine_;
+  util::Log& log_;
+  const Source source_;
+  Workers* workers_ = nullptr;
+  Deployed current_;
+  ReloadState reload_state_;
+  std::vector<OnDone> running_;  // who waits for the attempt under way
+  std::vector<OnDone> waiting_;  // who came meanwhile
+  size_t workers_left_ = 0;
+};
+
+// Compiles what was loaded; the error says what validation should have.
+absl::StatusOr<Deployed> compile_deployed(config::LoadResult loaded,
+                                          const proxy::Snapshot* previous);
+
+}  // namespace lb::control
