@@ -92,7 +92,8 @@ struct Check {
 };
 
 absl::Status check_loaded(config::LoadResult loaded, const Options& options, Check& check) {
-  absl::StatusOr<Deployed> deployed = compile_deployed(std::move(loaded), nullptr);
+  balance::EndpointRegistry registry;
+  absl::StatusOr<Deployed> deployed = compile_deployed(std::move(loaded), registry);
   if (!deployed.ok()) return deployed.status();
   const std::vector<config::Fault>& findings = deployed->attachment.findings;
   check.faults.insert(check.faults.end(), findings.begin(), findings.end());

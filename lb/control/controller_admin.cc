@@ -53,7 +53,7 @@ std::string Controller::metrics() const {
   return metrics_text({.deployed = deployment_->deployed(),
                        .reload = deployment_->reload_state(),
                        .workers = worker_stats(),
-                       .engine = to_string(chosen_.kind),
+                       .engine = chosen_.kind,
                        .version = SLUICE_VERSION,
                        .usage = process_usage()});
 }
@@ -87,8 +87,7 @@ absl::StatusOr<Diff> Controller::diff_with(const std::string& path) const {
     return absl::InvalidArgumentError(
         fmt::format("{} is not valid; `sluice check --config {}` says why", path, path));
   }
-  const absl::StatusOr<Deployed> next =
-      compile_deployed(std::move(loaded), deployment_->deployed().snapshot.get());
+  const absl::StatusOr<Deployed> next = deployment_->compile(std::move(loaded));
   if (!next.ok()) return next.status();
   return diff(deployment_->deployed(), *next, worker_stats());
 }

@@ -17,13 +17,13 @@ std::string place_of(const config::Fault& fault) {
 }  // namespace
 
 absl::StatusOr<Deployed> compile_deployed(config::LoadResult loaded,
-                                          const proxy::Snapshot* previous) {
+                                          balance::EndpointRegistry& registry) {
   Deployed next;
   next.loaded = std::move(loaded);
   next.attachment = config::attach(*next.loaded.config);
   config::locate(next.attachment.findings, next.loaded.sources);
   absl::StatusOr<std::shared_ptr<const proxy::Snapshot>> snapshot =
-      proxy::compile(*next.loaded.config, next.attachment, previous);
+      proxy::compile(*next.loaded.config, next.attachment, registry);
   if (!snapshot.ok()) return snapshot.status();
   next.snapshot = *std::move(snapshot);
   return next;
@@ -33,7 +33,7 @@ Deployment::Deployment(event::Engine& engine, util::Log& log, Source source)
     : engine_(engine), log_(log), source_(std::move(source)) {}
 
 absl::Status Deployment::prepare(config::LoadResult loaded) {
-  absl::StatusOr<Deployed> first = compile_deployed(std::move(loaded), nullptr);
+  absl::StatusOr<Deployed> first = compile(std::move(loaded));
   if (!first.ok()) return first.status();
   current_ = *std::move(first);
   return absl::OkStatus();
@@ -76,7 +76,7 @@ absl::Status Deployment::apply() {
     if (count > 1) error += fmt::format(" (and {} more)", count - 1);
     return refuse(std::move(loaded.faults), std::move(error));
   }
-  absl::StatusOr<Deployed> next = compile_deployed(std::move(loaded), current_.snapshot.get());
+  absl::StatusOr<Deployed> next = compile(std::move(loaded));
   if (!next.ok()) return refuse({}, std::string(next.status().message()));
   BoundSockets sockets =
       bind_listeners(*next->snapshot, static_cast<uint32_t>(workers_->size()), current_.open);
@@ -121,6 +121,7 @@ void Deployment::on_worker_done() {
                            {"listeners", fmt::format("{}", current_.snapshot->listeners.size())},
                            {"addresses", fmt::format("{}", current_.open.size())}});
   }
+  endpoints_.forget_gone();
   finish(absl::OkStatus());
 }
 

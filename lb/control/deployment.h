@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,6 +33,10 @@ struct Deployed {
   uint64_t generation = 0;
   config::Status status;  // once it is adopted
 };
+
+// Compiles what was loaded; the error says what validation should have.
+absl::StatusOr<Deployed> compile_deployed(config::LoadResult loaded,
+                                          balance::EndpointRegistry& registry);
 
 // How the last attempt to change the configuration ended.
 struct ReloadState {
@@ -61,6 +66,10 @@ class Deployment {
   void reload(OnDone on_done);
 
   const Deployed& deployed() const { return current_; }
+  // What would be served if this were the configuration. Changes nothing.
+  absl::StatusOr<Deployed> compile(config::LoadResult loaded) {
+    return compile_deployed(std::move(loaded), endpoints_);
+  }
   const ReloadState& reload_state() const { return reload_state_; }
   bool is_busy() const { return !running_.empty(); }
 
@@ -76,15 +85,12 @@ class Deployment {
   util::Log& log_;
   const Source source_;
   Workers* workers_ = nullptr;
+  balance::EndpointRegistry endpoints_;
   Deployed current_;
   ReloadState reload_state_;
   std::vector<OnDone> running_;  // who waits for the attempt under way
   std::vector<OnDone> waiting_;  // who came meanwhile
   size_t workers_left_ = 0;
 };
-
-// Compiles what was loaded; the error says what validation should have.
-absl::StatusOr<Deployed> compile_deployed(config::LoadResult loaded,
-                                          const proxy::Snapshot* previous);
 
 }  // namespace lb::control

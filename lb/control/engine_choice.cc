@@ -4,10 +4,6 @@
 
 namespace lb::control {
 
-std::string_view to_string(event::EngineKind kind) {
-  return kind == event::EngineKind::kUring ? "io_uring" : "epoll";
-}
-
 absl::StatusOr<ChosenEngine> choose_engine(config::EngineChoice wanted) {
   if (wanted == config::EngineChoice::kEpoll) {
     return ChosenEngine{event::EngineKind::kEpoll, "asked for", false};

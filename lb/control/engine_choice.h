@@ -15,8 +15,6 @@ struct ChosenEngine {
   bool is_fallback = false;  // io_uring was wanted and could not be had
 };
 
-std::string_view to_string(event::EngineKind kind);
-
 // "auto" takes io_uring where its self-test passes, else epoll; asking for io_uring by name fails
 // where it cannot be had.
 absl::StatusOr<ChosenEngine> choose_engine(config::EngineChoice wanted);

@@ -26,7 +26,8 @@ constexpr int kAbslVersion = 0;
 int version_command(const Options& options) {
   const absl::Status uring = event::test_uring();
   const std::string uring_text =
-      uring.ok() ? "available" : "not available: " + std::string(uring.message());
+      uring.ok() ? fmt::format("available: {}", features_of(event::EngineKind::kUring))
+                 : "not available: " + std::string(uring.message());
   const std::string fmt_version =
       fmt::format("{}.{}.{}", FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100);
   if (options.json) {
@@ -47,9 +48,9 @@ int version_command(const Options& options) {
       "libraries  liburing {}, abseil {}, fmt {}\n"
       "kernel     {}\n"
       "io_uring   {}\n"
-      "epoll      available\n",
+      "epoll      available: {}\n",
       SLUICE_VERSION, kCompiler, SLUICE_LIBURING_VERSION, kAbslVersion, fmt_version,
-      event::kernel_release(), uring_text);
+      event::kernel_release(), uring_text, features_of(event::EngineKind::kEpoll));
   return 0;
 }
 

@@ -36,6 +36,15 @@ absl::StatusOr<std::unique_ptr<Engine>> make_engine(EngineKind kind, const Engin
   }
 }
 
+std::string_view to_string(EngineKind kind) {
+  return kind == EngineKind::kUring ? "io_uring" : "epoll";
+}
+
+std::string_view features_of(EngineKind kind) {
+  return kind == EngineKind::kUring ? "defer_taskrun,single_issuer,buffer_ring,multishot_accept"
+                                    : "edge_triggered,eventfd";
+}
+
 absl::Status test_uring() {
   EngineOptions options;
   options.max_buffers = 64;

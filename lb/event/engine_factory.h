@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,6 +20,12 @@ absl::StatusOr<std::unique_ptr<Engine>> make_engine(EngineKind kind, const Engin
 // Whether this kernel runs the io_uring engine correctly: makes a ring as the engine does and sends
 // bytes through it. The error says what was denied.
 absl::Status test_uring();
+
+// "io_uring", "epoll".
+std::string_view to_string(EngineKind kind);
+
+// What of the kernel the engine is built on, separated by commas. It asks for all of it or fails.
+std::string_view features_of(EngineKind kind);
 
 // The running kernel, as uname(2) has it: half of every answer about io_uring.
 std::string kernel_release();

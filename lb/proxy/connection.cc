@@ -88,7 +88,7 @@ void Connection::dial() {
   const int fd = engine().open_stream_socket(address.family());
   if (fd < 0) return wait_to_dial(fd);
   end_wait();
-  fds_[index(Side::kUpstream)] = fd;
+  fds_[index_of(Side::kUpstream)] = fd;
   if (!tried_.empty()) router_->service_stats(service_).retries.add();
   tried_.push_back(next);
   endpoint().add_active();
@@ -119,9 +119,7 @@ void Connection::on_connected(event::Completion completion) {
     begin_relaying();
   } else {
     reason_ = reason_of_connect_error(completion.result);
-    router_->endpoint_stats(service_, tried_.back())
-        .connect_failures[static_cast<size_t>(reason_)]
-        .add();
+    router_->endpoint_stats(service_, tried_.back()).failure(reason_).add();
     hang_up_upstream();
     dial();
   }
@@ -129,7 +127,7 @@ void Connection::on_connected(event::Completion completion) {
 }
 
 void Connection::hang_up_upstream() {
-  const int fd = std::exchange(fds_[index(Side::kUpstream)], -1);
+  const int fd = std::exchange(fds_[index_of(Side::kUpstream)], -1);
   if (fd < 0) return;
   engine().close(fd,
                  closes_with_reset(reason_) ? event::CloseMode::kReset : event::CloseMode::kFin);
@@ -155,6 +153,10 @@ void Connection::note_bytes(Side side) {
   if (side == Side::kUpstream && first_byte_ms_ < 0) {
     first_byte_ms_ = last_activity_ms_ - accepted_ms_;
   }
+}
+
+void Connection::count_bytes(Side side, uint64_t bytes) {
+  router_->service_stats(service_).bytes[index_of(side)].add(bytes);
 }
 
 void Connection::note_progress() { last_activity_ms_ = engine().now_ms(); }
@@ -320,10 +322,7 @@ void Connection::check_idle() {
 
 void Connection::count() const {
   router_->listener_stats(listener_).ended.add();
-  ServiceStats& stats = router_->service_stats(service_);
-  stats.closes[static_cast<size_t>(reason_)].add();
-  stats.bytes_in.add(flows_[0].relayed_bytes());
-  stats.bytes_out.add(flows_[1].relayed_bytes());
+  router_->service_stats(service_).closes[static_cast<size_t>(reason_)].add();
 }
 
 AccessRecord Connection::record() const {

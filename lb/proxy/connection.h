@@ -44,12 +44,14 @@ class Connection : public util::ListNode<ConnectionTag> {
 
   // Of the flows: what they use and what they tell.
   event::Engine& engine();
-  int fd(Side side) const { return fds_[index(side)]; }
+  int fd(Side side) const { return fds_[index_of(side)]; }
   uint32_t buffer_limit_bytes() const;
   void hold(Flow& flow);
   // Bytes came from `side`.
   void note_bytes(Side side);
-  // Bytes went on.
+  // Bytes from `side` have gone on to the other one.
+  void count_bytes(Side side, uint64_t bytes);
+  // Something went on.
   void note_progress();
   // The flow from `side` has ended with FIN.
   void on_fin(Side side);
@@ -72,8 +74,7 @@ class Connection : public util::ListNode<ConnectionTag> {
     kClosing,    // everything is cancelled; waits for the last completion
   };
 
-  static size_t index(Side side) { return static_cast<size_t>(side); }
-  Flow& flow_from(Side side) { return flows_[index(side)]; }
+  Flow& flow_from(Side side) { return flows_[index_of(side)]; }
   const ServiceSnapshot& service() const;
   const config::ListenerPolicy& policy() const;
   balance::Endpoint& endpoint() const;
@@ -112,8 +113,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   const uint64_t id_;
   const uint32_t listener_;
   const uint32_t service_;
-  std::array<int, 2> fds_;     // by side; -1 = not open
-  std::array<Flow, 2> flows_;  // by the side they read from
+  std::array<int, kSides> fds_;     // by side; -1 = not open
+  std::array<Flow, kSides> flows_;  // by the side they read from
   event::ConnectOp connect_;
   event::Timer timer_;
   absl::InlinedVector<uint32_t, 4> tried_;  // endpoints; the last one is the current one

@@ -73,6 +73,7 @@ void Flow::on_recv(event::Completion completion) {
 void Flow::on_sent(event::Completion completion) {
   release();
   relayed_bytes_ += send_.sent_bytes;
+  connection_->count_bytes(source_, send_.sent_bytes);
   if (has_ended_) {
     // Abandoned while the kernel still had the bytes.
   } else if (completion.result < 0) {

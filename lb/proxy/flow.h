@@ -9,18 +9,13 @@
 #include <cstdint>
 
 #include "lb/event/op.h"
+#include "lb/proxy/side.h"
 #include "lb/util/clock.h"
 #include "lb/util/intrusive_list.h"
 
 namespace lb::proxy {
 
 class Connection;
-
-enum class Side : uint8_t { kDownstream = 0, kUpstream = 1 };
-
-constexpr Side other(Side side) {
-  return side == Side::kDownstream ? Side::kUpstream : Side::kDownstream;
-}
 
 struct HoldingTag {};
 

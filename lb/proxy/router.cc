@@ -21,7 +21,7 @@ std::unique_ptr<balance::LoadBalancer> make_balancer(const ServiceSnapshot& serv
 Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats)
     : snapshot_(std::move(snapshot)) {
   for (const ListenerSnapshot& listener : snapshot_->listeners) {
-    listeners_.push_back(&stats.listener(listener.gateway, listener.name));
+    listeners_.push_back(stats.listener(listener.gateway, listener.name));
   }
   for (const RouteSnapshot& route : snapshot_->routes) {
     std::vector<uint32_t> weights;
@@ -29,9 +29,9 @@ Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerS
     backends_.emplace_back(weights, start);
   }
   for (const ServiceSnapshot& service : snapshot_->services) {
-    Service compiled = {make_balancer(service, start), &stats.service(service.name), {}};
+    Service compiled = {make_balancer(service, start), stats.service(service.name), {}};
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      compiled.endpoints.push_back(&stats.endpoint(service.name, entry.endpoint->label()));
+      compiled.endpoints.push_back(stats.endpoint(service.name, entry.endpoint->label()));
     }
     services_.push_back(std::move(compiled));
   }

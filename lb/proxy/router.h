@@ -20,7 +20,7 @@ namespace lb::proxy {
 class Router {
  public:
   // `start` differs from worker to worker, so that they do not all begin with the same backend.
-  // `stats` is the worker's and must outlive the router.
+  // `stats` is the worker's.
   Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats);
 
   const Snapshot& snapshot() const { return *snapshot_; }
@@ -46,12 +46,12 @@ class Router {
  private:
   struct Service {
     std::unique_ptr<balance::LoadBalancer> balancer;
-    ServiceStats* stats;
-    std::vector<EndpointStats*> endpoints;
+    std::shared_ptr<ServiceStats> stats;
+    std::vector<std::shared_ptr<EndpointStats>> endpoints;
   };
 
   std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<ListenerStats*> listeners_;
+  std::vector<std::shared_ptr<ListenerStats>> listeners_;
   std::vector<balance::SmoothWeighted> backends_;  // by route
   std::vector<Service> services_;
 };

@@ -10,15 +10,8 @@ namespace {
 class Compiler {
  public:
   Compiler(const config::Config& config, const config::Attachment& attachment,
-           const Snapshot* previous)
-      : config_(config), attachment_(attachment) {
-    if (previous == nullptr) return;
-    for (const ServiceSnapshot& service : previous->services) {
-      for (const balance::WeightedEndpoint& entry : service.endpoints) {
-        known_.emplace(std::pair(service.name, entry.endpoint->label()), entry.endpoint);
-      }
-    }
-  }
+           balance::EndpointRegistry& registry)
+      : config_(config), attachment_(attachment), registry_(registry) {}
 
   absl::StatusOr<std::shared_ptr<const Snapshot>> run() {
     for (size_t i = 0; i < config_.tcp_routes.size(); ++i) {
@@ -68,17 +61,11 @@ class Compiler {
               ? net::Address::parse(endpoint.address, endpoint.port ? endpoint.port : target_port)
               : net::Address::from_unix_path(endpoint.path);
       if (!address.ok()) return address.status();
-      compiled.endpoints.push_back({endpoint_of(compiled.name, *address), endpoint.weight});
+      compiled.endpoints.push_back(
+          {registry_.find_or_make(compiled.name, *address), endpoint.weight});
     }
     snapshot_->services.push_back(std::move(compiled));
     return snapshot_->services.size() - 1;
-  }
-
-  std::shared_ptr<balance::Endpoint> endpoint_of(const std::string& service,
-                                                 const net::Address& address) {
-    std::shared_ptr<balance::Endpoint>& known = known_[std::pair(service, address.to_string())];
-    if (known == nullptr) known = std::make_shared<balance::Endpoint>(address);
-    return known;
   }
 
   absl::Status add_gateway(size_t index) {
@@ -104,18 +91,17 @@ class Compiler {
 
   const config::Config& config_;
   const config::Attachment& attachment_;
+  balance::EndpointRegistry& registry_;
   std::shared_ptr<Snapshot> snapshot_ = std::make_shared<Snapshot>();
   absl::flat_hash_map<std::pair<size_t, size_t>, size_t> services_;
-  absl::flat_hash_map<std::pair<std::string, std::string>, std::shared_ptr<balance::Endpoint>>
-      known_;
 };
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Snapshot>> compile(const config::Config& config,
                                                         const config::Attachment& attachment,
-                                                        const Snapshot* previous) {
-  return Compiler(config, attachment, previous).run();
+                                                        balance::EndpointRegistry& registry) {
+  return Compiler(config, attachment, registry).run();
 }
 
 }  // namespace lb::proxy

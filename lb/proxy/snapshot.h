@@ -1,6 +1,6 @@
 // A configuration compiled for the data path: immutable, shared by all workers, indexed instead of
-// searched. Endpoints in it are the same objects as in the snapshot before, where service and
-// address are the same.
+// searched. Its endpoints come from a registry, so they are the same objects as those of snapshots
+// before it, where service and address are the same.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lb/balance/endpoint_registry.h"
 #include "lb/balance/load_balancer.h"
 #include "lb/config/attach.h"
 #include "lb/config/model.h"
@@ -51,9 +52,9 @@ struct Snapshot {
   std::vector<ServiceSnapshot> services;
 };
 
-// Fails only on an address that validation should have refused. `previous` may be null.
+// Fails only on an address that validation should have refused.
 absl::StatusOr<std::shared_ptr<const Snapshot>> compile(const config::Config& config,
                                                         const config::Attachment& attachment,
-                                                        const Snapshot* previous);
+                                                        balance::EndpointRegistry& registry);
 
 }  // namespace lb::proxy

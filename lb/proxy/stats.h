@@ -1,14 +1,18 @@
 // What one worker counts. A block is advanced by its worker and may be read by any thread; blocks
-// are made by the control thread, under the names that survive a reload, and never go away.
+// are made by the control thread, under names that survive a reload, and live while a router, and
+// so a configuration or a connection, counts on them.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "lb/proxy/close_reason.h"
+#include "lb/proxy/side.h"
 #include "lb/util/counter.h"
 
 namespace lb::proxy {
@@ -23,31 +27,48 @@ struct ListenerStats {
 
 struct ServiceStats {
   ReasonCounters closes;
-  util::Counter bytes_in;   // from clients, relayed to endpoints
-  util::Counter bytes_out;  // from endpoints, relayed to clients
-  util::Counter retries;    // connect attempts after the first of a connection
+  std::array<util::Counter, kSides> bytes;  // relayed, by the side that they came from
+  util::Counter retries;                    // connect attempts after the first of a connection
 };
 
+// What an attempt to connect can come to.
+inline constexpr std::array kConnectFailures = {
+    CloseReason::kConnectRefused, CloseReason::kConnectTimeout, CloseReason::kConnectFailed};
+
 struct EndpointStats {
-  util::Counter connections;        // connects that succeeded
-  ReasonCounters connect_failures;  // by what the attempt came to
+  util::Counter connections;  // connects that succeeded
+  // `reason` is one of kConnectFailures.
+  util::Counter& failure(CloseReason reason) {
+    const auto found = std::find(kConnectFailures.begin(), kConnectFailures.end(), reason);
+    return failures[static_cast<size_t>(found - kConnectFailures.begin())];
+  }
+  std::array<util::Counter, kConnectFailures.size()> failures;  // as kConnectFailures
 };
 
 class WorkerStats {
  public:
   using Name = std::pair<std::string, std::string>;
 
-  // The block of that name, made when it is new. Control thread.
-  ListenerStats& listener(const std::string& gateway, const std::string& name) {
+  template <typename Stats>
+  using Blocks = std::map<Name, std::shared_ptr<Stats>>;
+
+  // The block of that name, made when it is new. Control thread, as everything here.
+  std::shared_ptr<ListenerStats> listener(const std::string& gateway, const std::string& name) {
     return find(listeners_, {gateway, name});
   }
-  ServiceStats& service(const std::string& name) { return find(services_, {name, ""}); }
-  EndpointStats& endpoint(const std::string& service, const std::string& label) {
+  std::shared_ptr<ServiceStats> service(const std::string& name) {
+    return find(services_, {name, ""});
+  }
+  std::shared_ptr<EndpointStats> endpoint(const std::string& service, const std::string& label) {
     return find(endpoints_, {service, label});
   }
 
-  template <typename Stats>
-  using Blocks = std::map<Name, std::unique_ptr<Stats>>;
+  // Drops the blocks that nobody counts on any more.
+  void forget_unused() {
+    forget_unused(listeners_);
+    forget_unused(services_);
+    forget_unused(endpoints_);
+  }
 
   const Blocks<ListenerStats>& listeners() const { return listeners_; }
   const Blocks<ServiceStats>& services() const { return services_; }
@@ -55,10 +76,15 @@ class WorkerStats {
 
  private:
   template <typename Stats>
-  static Stats& find(Blocks<Stats>& blocks, const Name& name) {
-    std::unique_ptr<Stats>& block = blocks[name];
-    if (block == nullptr) block = std::make_unique<Stats>();
-    return *block;
+  static std::shared_ptr<Stats> find(Blocks<Stats>& blocks, const Name& name) {
+    std::shared_ptr<Stats>& block = blocks[name];
+    if (block == nullptr) block = std::make_shared<Stats>();
+    return block;
+  }
+
+  template <typename Stats>
+  static void forget_unused(Blocks<Stats>& blocks) {
+    std::erase_if(blocks, [](const auto& entry) { return entry.second.use_count() == 1; });
   }
 
   Blocks<ListenerStats> listeners_;

@@ -156,6 +156,7 @@ void Worker::adopt(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundLi
   const std::shared_ptr<Router> router(
       new Router(std::move(snapshot), index_, stats_),
       [control](Router* unused) { control->post([owned = std::unique_ptr<Router>(unused)] {}); });
+  stats_.forget_unused();
   // std::function wants to be copyable, sockets are not.
   auto bound = std::make_shared<std::vector<BoundListener>>(std::move(listeners));
   post([router, bound, on_done = std::move(on_done)](Loop& loop) {

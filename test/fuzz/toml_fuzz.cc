@@ -101,7 +101,8 @@ void fuzz_one(const uint8_t* data, size_t size_bytes) {
     check_fault(finding);
   }
   check_status(*loaded.config, attachment);
-  require(proxy::compile(*loaded.config, attachment, nullptr).ok(), "what loads compiles");
+  balance::EndpointRegistry registry;
+  require(proxy::compile(*loaded.config, attachment, registry).ok(), "what loads compiles");
 }
 
 }  // namespace lb::fuzz

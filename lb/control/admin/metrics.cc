@@ -25,14 +25,13 @@ struct ListenerSums {
 
 struct ServiceSums {
   ReasonSums closes = {};
-  uint64_t bytes_in = 0;
-  uint64_t bytes_out = 0;
+  std::array<uint64_t, proxy::kSides> bytes = {};
   uint64_t retries = 0;
 };
 
 struct EndpointSums {
   uint64_t connections = 0;
-  ReasonSums connect_failures = {};
+  ReasonSums failures = {};
 };
 
 void add(ReasonSums& sums, const proxy::ReasonCounters& counters) {
@@ -47,14 +46,15 @@ void add(ListenerSums& sums, const proxy::ListenerStats& stats) {
 
 void add(ServiceSums& sums, const proxy::ServiceStats& stats) {
   add(sums.closes, stats.closes);
-  sums.bytes_in += stats.bytes_in.value();
-  sums.bytes_out += stats.bytes_out.value();
+  for (size_t i = 0; i < sums.bytes.size(); ++i) sums.bytes[i] += stats.bytes[i].value();
   sums.retries += stats.retries.value();
 }
 
 void add(EndpointSums& sums, const proxy::EndpointStats& stats) {
   sums.connections += stats.connections.value();
-  add(sums.connect_failures, stats.connect_failures);
+  for (size_t i = 0; i < proxy::kConnectFailures.size(); ++i) {
+    sums.failures[static_cast<size_t>(proxy::kConnectFailures[i])] += stats.failures[i].value();
+  }
 }
 
 template <typename Sums, typename Stats>
@@ -109,11 +109,13 @@ void write_services(MetricsText& text, const MetricsInput& input) {
     write_reasons(text, service.closes, "service", "", name);
   }
   text.family("sluice_bytes_total", Type::kCounter,
-              "Bytes relayed from clients (in) and to clients (out), of connections that have "
-              "ended.");
+              "Bytes relayed from clients (in) and to clients (out).");
   for (const auto& [name, service] : sums) {
-    text.sample({{"service", name.first}, {"direction", "in"}}, service.bytes_in);
-    text.sample({{"service", name.first}, {"direction", "out"}}, service.bytes_out);
+    for (const proxy::Side side : {proxy::Side::kDownstream, proxy::Side::kUpstream}) {
+      const std::string_view direction = side == proxy::Side::kDownstream ? "in" : "out";
+      text.sample({{"service", name.first}, {"direction", direction}},
+                  service.bytes[index_of(side)]);
+    }
   }
   text.family("sluice_connect_retries_total", Type::kCounter,
               "Connect attempts after the first of a connection.");
@@ -131,7 +133,7 @@ void write_endpoint_counters(MetricsText& text, const MetricsInput& input) {
   text.family("sluice_connect_failures_total", Type::kCounter,
               "Connect attempts that failed, by what they came to.");
   for (const auto& [name, endpoint] : sums) {
-    write_reasons(text, endpoint.connect_failures, "service", "endpoint", name);
+    write_reasons(text, endpoint.failures, "service", "endpoint", name);
   }
 }
 
@@ -177,11 +179,9 @@ void write_workers(MetricsText& text, const MetricsInput& input) {
 }
 
 void write_process(MetricsText& text, const MetricsInput& input) {
-  const std::string_view features = input.engine == "io_uring"
-                                        ? "defer_taskrun,provided_buffers,multishot_accept"
-                                        : "edge_triggered";
   text.family("sluice_engine_info", Type::kGauge, "What moves the bytes.");
-  text.sample({{"engine", input.engine}, {"features", features}}, uint64_t{1});
+  text.sample({{"engine", to_string(input.engine)}, {"features", features_of(input.engine)}},
+              uint64_t{1});
   text.family("sluice_build_info", Type::kGauge, "The version that runs.");
   text.sample({{"version", input.version}}, uint64_t{1});
   const ProcessUsage& usage = input.usage;

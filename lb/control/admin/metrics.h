@@ -9,6 +9,7 @@
 
 #include "lb/control/admin/process_usage.h"
 #include "lb/control/deployment.h"
+#include "lb/event/engine_factory.h"
 #include "lb/proxy/stats.h"
 
 namespace lb::control {
@@ -17,7 +18,7 @@ struct MetricsInput {
   const Deployed& deployed;
   const ReloadState& reload;
   std::vector<const proxy::WorkerStats*> workers;
-  std::string_view engine;  // "io_uring" or "epoll"
+  event::EngineKind engine;
   std::string_view version;
   ProcessUsage usage;
 };

@@ -22,12 +22,12 @@ const std::string kConfig =
     "endpoints = [{ address = '10.0.0.1' }, { address = '10.0.0.2' },\n"
     "  { address = '::1', port = 7, ready = false }, { path = '@p' }]\n";
 
-Deployed deployed(const std::string& config, const Deployed* previous = nullptr) {
+Deployed deployed(const std::string& config) {
   config::LoadResult loaded = config::load_text(config, "f");
   for (const config::Fault& fault : loaded.faults) UNSCOPED_INFO(config::format(fault));
   REQUIRE(loaded.config);
-  absl::StatusOr<Deployed> compiled =
-      compile_deployed(std::move(loaded), previous == nullptr ? nullptr : previous->snapshot.get());
+  balance::EndpointRegistry registry;
+  absl::StatusOr<Deployed> compiled = compile_deployed(std::move(loaded), registry);
   REQUIRE(compiled.ok());
   return *std::move(compiled);
 }
@@ -46,7 +46,7 @@ std::string text(const ChangeCount& count) {
 
 std::string counts(const std::string& candidate) {
   const Deployed before = deployed(kConfig);
-  const Diff result = diff(before, deployed(candidate, &before), {});
+  const Diff result = diff(before, deployed(candidate), {});
   return text(result.listeners) + " " + text(result.routes) + " " + text(result.endpoints);
 }
 
@@ -68,16 +68,16 @@ TEST_CASE("a diff counts listeners, routes and endpoints") {
 TEST_CASE("a diff counts the connections that outlive what they came by") {
   const Deployed before = deployed(kConfig);
   proxy::WorkerStats worker;
-  worker.listener("g", "a").accepted.add(5);
-  worker.listener("g", "b").accepted.add(4);
-  worker.listener("g", "b").ended.add(1);
-  worker.listener("long gone", "b").accepted.add(9);
+  worker.listener("g", "a")->accepted.add(5);
+  worker.listener("g", "b")->accepted.add(4);
+  worker.listener("g", "b")->ended.add(1);
+  worker.listener("long gone", "b")->accepted.add(9);
   for (int i = 0; i < 2; ++i) before.snapshot->services[0].endpoints[1].endpoint->add_active();
-  const Deployed no_listener = deployed(replaced("name = 'b'", "name = 'c'"), &before);
+  const Deployed no_listener = deployed(replaced("name = 'b'", "name = 'c'"));
   const Diff listener_gone = diff(before, no_listener, {&worker, &worker});
   CHECK(listener_gone.connections_on_removed_listeners == 6);
   CHECK(listener_gone.connections_on_removed_endpoints == 0);
-  const Diff endpoint_gone = diff(before, deployed(replaced("10.0.0.2", "10.0.0.3"), &before), {});
+  const Diff endpoint_gone = diff(before, deployed(replaced("10.0.0.2", "10.0.0.3")), {});
   CHECK(endpoint_gone.connections_on_removed_listeners == 0);
   CHECK(endpoint_gone.connections_on_removed_endpoints == 2);
 }

@@ -81,7 +81,8 @@ constexpr std::string_view kConfig =
 Deployed deployed(std::string_view config) {
   config::LoadResult loaded = config::load_text(config, "f");
   REQUIRE(loaded.config);
-  absl::StatusOr<Deployed> compiled = compile_deployed(std::move(loaded), nullptr);
+  balance::EndpointRegistry registry;
+  absl::StatusOr<Deployed> compiled = compile_deployed(std::move(loaded), registry);
   REQUIRE(compiled.ok());
   return *std::move(compiled);
 }
@@ -91,14 +92,13 @@ std::string text_of(const Deployed& deployed, const ReloadState& reload,
   return metrics_text({.deployed = deployed,
                        .reload = reload,
                        .workers = workers,
-                       .engine = "epoll",
+                       .engine = event::EngineKind::kEpoll,
                        .version = "1.2.3",
                        .usage = process_usage()});
 }
 
 constexpr size_t kRefusedPlace = static_cast<size_t>(proxy::CloseReason::kNoRoute);
 constexpr size_t kFinPlace = static_cast<size_t>(proxy::CloseReason::kClientFin);
-constexpr size_t kConnectPlace = static_cast<size_t>(proxy::CloseReason::kConnectRefused);
 
 TEST_CASE("the metrics keep to the format and sum up over the workers") {
   Deployed served = deployed(kConfig);
@@ -109,17 +109,17 @@ TEST_CASE("the metrics keep to the format and sum up over the workers") {
   proxy::WorkerStats one;
   proxy::WorkerStats two;
   for (proxy::WorkerStats* worker : {&one, &two}) {
-    worker->listener("g", "l").accepted.add(10);
-    worker->listener("g", "l").ended.add(4);
-    worker->listener("g", "l").refused[kRefusedPlace].add(1);
-    worker->service("s").bytes_in.add(5'000'000'000);
-    worker->service("s").bytes_out.add(7);
-    worker->service("s").closes[kFinPlace].add(4);
-    worker->service("s").retries.add(2);
-    worker->endpoint("s", "10.0.0.1:9").connections.add(9);
-    worker->endpoint("s", "10.0.0.1:9").connect_failures[kConnectPlace].add(3);
+    worker->listener("g", "l")->accepted.add(10);
+    worker->listener("g", "l")->ended.add(4);
+    worker->listener("g", "l")->refused[kRefusedPlace].add(1);
+    worker->service("s")->bytes[0].add(5'000'000'000);
+    worker->service("s")->bytes[1].add(7);
+    worker->service("s")->closes[kFinPlace].add(4);
+    worker->service("s")->retries.add(2);
+    worker->endpoint("s", "10.0.0.1:9")->connections.add(9);
+    worker->endpoint("s", "10.0.0.1:9")->failure(proxy::CloseReason::kConnectRefused).add(3);
   }
-  two.listener("old", "l").accepted.add(1);
+  two.listener("old", "l")->accepted.add(1);
   served.snapshot->services[0].endpoints[0].endpoint->add_active();
   const std::string text = text_of(served, reload, {&one, &two});
   INFO(text);
@@ -152,7 +152,7 @@ TEST_CASE("the metrics keep to the format and sum up over the workers") {
   CHECK(value("sluice_config_last_reload_success_timestamp_seconds") == 1'700'000'000.5);
   CHECK(value("sluice_worker_connections{worker=\"0\"}") == 5);
   CHECK(value("sluice_worker_connections{worker=\"1\"}") == 6);
-  CHECK(value("sluice_engine_info{engine=\"epoll\",features=\"edge_triggered\"}") == 1);
+  CHECK(value("sluice_engine_info{engine=\"epoll\",features=\"edge_triggered,eventfd\"}") == 1);
   CHECK(value("sluice_build_info{version=\"1.2.3\"}") == 1);
 }
 

@@ -139,7 +139,8 @@ TEST_CASE("what binding said finds its listeners, over those that are not served
 }
 
 TEST_CASE("what is deployed has the status of its generation, and its times last") {
-  absl::StatusOr<Deployed> deployed = compile_deployed(config::load_text(kText, "f"), nullptr);
+  balance::EndpointRegistry registry;
+  absl::StatusOr<Deployed> deployed = compile_deployed(config::load_text(kText, "f"), registry);
   REQUIRE(deployed.ok());
   deployed->open = {{"127.0.0.1:80", 0}};
   deployed->generation = 1;

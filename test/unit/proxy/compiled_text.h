@@ -13,13 +13,18 @@
 namespace lb::proxy {
 
 inline std::shared_ptr<const Snapshot> compile_text(std::string_view text,
-                                                    const Snapshot* previous = nullptr) {
+                                                    balance::EndpointRegistry& registry) {
   const config::LoadResult loaded = config::load_text(text, "f");
   for (const config::Fault& fault : loaded.faults) UNSCOPED_INFO(config::format(fault));
   REQUIRE(loaded.config);
-  auto snapshot = compile(*loaded.config, config::attach(*loaded.config), previous);
+  auto snapshot = compile(*loaded.config, config::attach(*loaded.config), registry);
   REQUIRE(snapshot.ok());
   return *std::move(snapshot);
+}
+
+inline std::shared_ptr<const Snapshot> compile_text(std::string_view text) {
+  balance::EndpointRegistry registry;
+  return compile_text(text, registry);
 }
 
 // Gateway g with listener l on port 9000, and route r with these backendRefs.

@@ -165,4 +165,26 @@ TEST_CASE("router: each route has its own order") {
   }
 }
 
+TEST_CASE("counters stay while a router, new or old, counts on them") {
+  WorkerStats stats;
+  const auto served = compile_text(routed_to("{ name = 'a', port = 1 }") + kServices);
+  auto old = std::make_unique<Router>(served, 0, stats);
+  old->service_stats(0).retries.add();
+  old->listener_stats(0).accepted.add();
+  auto fresh = std::make_unique<Router>(
+      compile_text(routed_to("{ name = 'b', port = 1 }") + kServices), 0, stats);
+  stats.forget_unused();
+  CHECK(stats.services().size() == 2);
+  CHECK(stats.service("a")->retries.value() == 1);
+
+  old.reset();
+  stats.forget_unused();
+  CHECK(stats.services().size() == 1);
+  CHECK(stats.services().begin()->first.first == "b");
+  CHECK(stats.listener("g", "l")->accepted.value() == 1);
+  fresh.reset();
+  stats.forget_unused();
+  CHECK((stats.services().empty() && stats.listeners().empty() && stats.endpoints().empty()));
+}
+
 }  // namespace lb::proxy

@@ -104,10 +104,12 @@ TEST_CASE("snapshot: a route whose weights are all zero has none") {
 }
 
 TEST_CASE("snapshot: an endpoint outlives a change by service and address") {
+  balance::EndpointRegistry registry;
   const auto old = compile_text(
       routed_to("{ name = 's', port = 80 }, { name = 't', port = 80 }") +
-      service("s", "{ address = '10.0.0.1' }, { address = '10.0.0.2' }, { path = '@app' }") +
-      service("t", "{ address = '10.0.0.1' }"));
+          service("s", "{ address = '10.0.0.1' }, { address = '10.0.0.2' }, { path = '@app' }") +
+          service("t", "{ address = '10.0.0.1' }"),
+      registry);
   REQUIRE(old->services.size() == 2);
   endpoint(*old, 0, 0)->add_active();
   // The same address in another service is another endpoint.
@@ -120,7 +122,7 @@ TEST_CASE("snapshot: an endpoint outlives a change by service and address") {
                                "{ path = '@app' }, { address = '10.0.0.2', port = 81 },"
                                "{ address = '10.0.0.1', port = 80, weight = 7 }") +
                        service("t", "{ address = '10.0.0.2' }, { address = '10.0.0.1' }"),
-                   old.get());
+                   registry);
   REQUIRE(fresh->services.size() == 2);
   REQUIRE(fresh->services[1].name == "s");
   CHECK(endpoint(*fresh, 1, 0) == endpoint(*old, 0, 2));
