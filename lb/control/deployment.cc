@@ -47,7 +47,9 @@ void Deployment::start(Workers& workers, OnDone on_done) {
   Deployed first = std::move(current_);
   first.open = std::move(sockets.open);
   first.bind_failures = std::move(sockets.failures);
-  if (first.open.empty()) {
+  // A configuration whose listeners are all faulty is reported like any other; one that could be
+  // served, but not here, is a failure.
+  if (first.open.empty() && !first.bind_failures.empty()) {
     report(first);
     return finish(absl::UnavailableError("no listener could be bound"));
   }
