@@ -77,6 +77,10 @@ struct BindOutcome {
   int error = 0;        // errno; 0 = bound
 };
 
+// What a failed outcome is as a fault: a warning where the file says the address or, when it is
+// about the port, the listener. Needs locate().
+Fault bind_fault(const Config& config, const BindOutcome& outcome);
+
 struct StatusInput {
   const Config& config;
   const Attachment& attachment;

@@ -7,6 +7,7 @@
 
 #include "lb/config/attach_steps.h"
 #include "lb/config/conditions_steps.h"
+#include "lb/config/ip_text.h"
 
 namespace lb::config {
 namespace {
@@ -37,6 +38,13 @@ std::string explain_port(const Listener& listener, const BindOutcome& outcome) {
     default:
       return fmt::format("{} cannot be listened on: {}", what, std::strerror(outcome.error));
   }
+}
+
+SourcePosition place_of_address(const Gateway& gateway, const std::string& address) {
+  for (const GatewayAddress& entry : gateway.addresses) {
+    if (canonical_ip(entry.value) == address) return entry.where;
+  }
+  return gateway.where;
 }
 
 class GatewayWriter {
@@ -205,6 +213,27 @@ class GatewayWriter {
 };
 
 }  // namespace
+
+Fault bind_fault(const Config& config, const BindOutcome& outcome) {
+  const Gateway& gateway = config.gateways[outcome.listener.gateway];
+  const Listener& listener = gateway.listeners[outcome.listener.listener];
+  const std::string who = describe(config, outcome.listener);
+  Fault fault;
+  fault.severity = Severity::kWarning;
+  if (is_about_address(outcome.error)) {
+    fault.code = FaultCode::kAddressNotUsable;
+    fault.reason = Reason::kAddressNotUsable;
+    fault.where = place_of_address(gateway, outcome.address);
+    fault.message =
+        fmt::format("{} is not bound: this host does not have \"{}\"", who, outcome.address);
+  } else {
+    fault.code = FaultCode::kPortUnavailable;
+    fault.reason = Reason::kPortUnavailable;
+    fault.where = listener.where;
+    fault.message = fmt::format("{} is not bound: {}", who, explain_port(listener, outcome));
+  }
+  return fault;
+}
 
 void add_gateway_status(const StatusInput& input, Status& out) {
   std::vector<GatewayWriter> writers;

@@ -60,6 +60,9 @@ enum class FaultCode : uint16_t {
   kUnused = 316,
   kListenerWithoutRoute = 317,
   kEmptyInclude = 318,
+  // Found by binding.
+  kPortUnavailable = 320,
+  kAddressNotUsable = 321,
 };
 
 }  // namespace lb::config

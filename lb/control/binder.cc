@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -23,19 +22,6 @@ struct Wanted {
   size_t listener;
   net::Address address;
 };
-
-std::string explain(int error) {
-  switch (-error) {
-    case EADDRINUSE:
-      return "the port is in use by another process";
-    case EACCES:
-      return "no permission; ports below 1024 need CAP_NET_BIND_SERVICE";
-    case EADDRNOTAVAIL:
-      return "this host does not have the address";
-    default:
-      return std::strerror(-error);
-  }
-}
 
 net::Address without_ipv6(const net::Address& address) {
   const bool is_any6 = address.family() == AF_INET6 && address.is_wildcard();
@@ -88,8 +74,7 @@ BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers,
   BoundSockets sockets;
   sockets.by_worker.resize(workers);
   const auto fail = [&](const Wanted& wanted, int error) {
-    sockets.failures.push_back(
-        {wanted.listener, wanted.address.to_string(), -error, explain(error)});
+    sockets.failures.push_back({wanted.listener, wanted.address.to_string(), -error});
   };
   // All are probed before the first is bound: 0.0.0.0 and :: may stand side by side, and then the
   // one would take the other for somebody else's.

@@ -12,12 +12,11 @@
 
 namespace lb::control {
 
-// An address that could not be bound, and why: errno's number and a sentence.
+// An address that could not be bound, and why: an errno.
 struct BindFailure {
   size_t listener = 0;  // index into Snapshot::listeners
   std::string address;
   int error = 0;
-  std::string why;
 };
 
 // Which addresses are open, and with what option: whoever is in here is never opened again, since

@@ -81,14 +81,11 @@ int serve(const Options& options, const std::function<config::LoadResult()>& loa
 
 // What `check` has found out.
 struct Check {
-  std::vector<config::Fault> faults;  // of loading and attaching
+  std::vector<config::Fault> faults;  // of loading, attaching and binding
   config::Status status;
-  size_t bind_failures = 0;
   size_t listeners = 0;
   size_t routes = 0;
   size_t services = 0;
-
-  size_t warnings() const { return faults.size() + bind_failures; }
 };
 
 absl::Status check_loaded(config::LoadResult loaded, const Options& options, Check& check) {
@@ -105,16 +102,12 @@ absl::Status check_loaded(config::LoadResult loaded, const Options& options, Che
   input.now_ms = util::wall_now_us() / 1000;
   std::vector<config::BindOutcome> bound;
   if (options.bind) {
-    const BoundSockets sockets = bind_listeners(*deployed->snapshot, 1, {});
-    check.bind_failures = sockets.failures.size();
-    bound = bind_outcomes(deployed->attachment, sockets.open, sockets.failures);
+    BoundSockets sockets = bind_listeners(*deployed->snapshot, 1, {});
+    deployed->bind_failures = std::move(sockets.failures);
+    bound = bind_outcomes(deployed->attachment, sockets.open, deployed->bind_failures);
     input.bound = &bound;
-    for (const BindFailure& failure : sockets.failures) {
-      const proxy::ListenerSnapshot& listener = deployed->snapshot->listeners[failure.listener];
-      fmt::print(stderr, "{}: warning: listener {} of gateway {} cannot listen on {}: {}\n",
-                 options.config_path, listener.name, listener.gateway, failure.address,
-                 failure.why);
-    }
+    const std::vector<config::Fault> unbound = bind_faults(*deployed);
+    check.faults.insert(check.faults.end(), unbound.begin(), unbound.end());
   }
   check.status = config::make_status(input);
   return absl::OkStatus();
@@ -148,11 +141,11 @@ int check_command(const Options& options) {
     fmt::print("{}\n", condition_lines(check.status));
   }
   if (!is_valid) return kBadConfig;
-  const bool fails = options.strict && check.warnings() > 0;
+  const bool fails = options.strict && !check.faults.empty();
   if (!options.json) {
     fmt::print("{}: {}: {} listeners, {} routes, {} services, {} warnings\n", options.config_path,
                fails ? "not valid with --strict" : "valid", check.listeners, check.routes,
-               check.services, check.warnings());
+               check.services, check.faults.size());
   }
   return fails ? kBadConfig : kSuccess;
 }

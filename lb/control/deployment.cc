@@ -145,12 +145,10 @@ void Deployment::report(const Deployed& deployed) {
           {{"at", place_of(fault)}, {"code", config::code_text(fault)}, {"why", fault.message}});
     }
   }
-  for (const BindFailure& failure : deployed.bind_failures) {
-    const proxy::ListenerSnapshot& listener = deployed.snapshot->listeners[failure.listener];
-    log_.error("listener not bound", {{"gateway", listener.gateway},
-                                      {"listener", listener.name},
-                                      {"address", failure.address},
-                                      {"why", failure.why}});
+  for (const config::Fault& fault : bind_faults(deployed)) {
+    log_.error(
+        "listener not bound",
+        {{"at", place_of(fault)}, {"code", config::code_text(fault)}, {"why", fault.message}});
   }
 }
 

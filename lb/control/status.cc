@@ -229,6 +229,16 @@ std::vector<config::BindOutcome> bind_outcomes(const config::Attachment& attachm
   return out;
 }
 
+std::vector<config::Fault> bind_faults(const Deployed& deployed) {
+  std::vector<config::Fault> faults;
+  for (const config::BindOutcome& outcome :
+       bind_outcomes(deployed.attachment, {}, deployed.bind_failures)) {
+    faults.push_back(config::bind_fault(*deployed.loaded.config, outcome));
+  }
+  config::locate(faults, deployed.loaded.sources);
+  return faults;
+}
+
 config::Status status_of(const Deployed& deployed, const config::Status& previous, int64_t now_ms) {
   const std::vector<config::BindOutcome> bound =
       bind_outcomes(deployed.attachment, deployed.open, deployed.bind_failures);

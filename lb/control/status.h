@@ -27,6 +27,9 @@ std::vector<config::BindOutcome> bind_outcomes(const config::Attachment& attachm
                                                const OpenAddresses& open,
                                                const std::vector<BindFailure>& failures);
 
+// What could not be bound, as faults: located, in the order of the file.
+std::vector<config::Fault> bind_faults(const Deployed& deployed);
+
 // The status of what is deployed and bound.
 config::Status status_of(const Deployed& deployed, const config::Status& previous, int64_t now_ms);
 

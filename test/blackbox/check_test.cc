@@ -75,6 +75,9 @@ TEST_CASE("check --bind finds a port that is taken") {
   INFO(result.out << result.err);
   CHECK(result.code == 0);
   CHECK_THAT(result.out, Contains("PortUnavailable") && Contains("in use by another process"));
+  CHECK_THAT(result.err, Contains(path + ":6:3: warning[W0320]: listener \"main\" of gateway"));
+  const json status = json::parse(check(path, {"--bind", "--json"}).out);
+  CHECK(status["faults"][0]["reason"] == "PortUnavailable");
   CHECK(check(path, {"--bind", "--strict"}).code == 2);
 }
 

@@ -68,6 +68,14 @@ std::string with_route(const std::string& text) {
   return text + route(kParent, kBackend) + std::string(kService);
 }
 
+std::string listeners(int count) {
+  std::string out;
+  for (int i = 1; i <= count; ++i) {
+    out += fmt::format("{{ name = 'l{0}', port = {0}, protocol = 'TCP' }}, ", i);
+  }
+  return out;
+}
+
 std::string many(std::string_view entry, int count) {
   std::string out;
   for (int i = 0; i < count; ++i) out += std::string(entry) + ", ";
@@ -112,6 +120,12 @@ TEST_CASE("checks 1 to 8: gateways that the API would not admit refuse the file"
        "",
        {}},
       {4, "no listener", gateway("", ""), {"E0114 3:13"}, "1 to 64 entries, but has 0", {}},
+      {4,
+       "65 listeners",
+       gateway("", listeners(65)),
+       {"E0114 3:13"},
+       "1 to 64 entries, but has 65",
+       {}},
       {4,
        "one name twice",
        gateway("", kListener + ", { name = 'l', port = 81, protocol = 'TCP' }"),
@@ -187,8 +201,8 @@ TEST_CASE("checks 9 to 17: gateways and listeners that load and say what is wron
       {10,
        "address that this host does not have",
        with_route(gateway(used)),
-       {},
-       "",
+       {"W0321 2:14"},
+       "listener \"l\" of gateway \"g\" is not bound: this host does not have \"10.9.9.9\"",
        {"gateway g: Accepted=True/Accepted",
         "gateway g: Programmed=False/AddressNotUsable: this host does not have \"10.9.9.9\"",
         "listener g/l: Accepted=True/Accepted", "listener g/l: Programmed=True/Programmed"},
@@ -236,8 +250,8 @@ TEST_CASE("checks 9 to 17: gateways and listeners that load and say what is wron
       {16,
        "port in use",
        with_route(gateway("")),
-       {},
-       "",
+       {"W0320 4:1"},
+       "listener \"l\" of gateway \"g\" is not bound: port 80 of :: is in use by another process",
        {"listener g/l: Accepted=False/PortUnavailable: port 80 of :: is in use by another process",
         "listener g/l: Programmed=False/Invalid", "gateway g: Accepted=False/ListenersNotValid",
         "gateway g: Programmed=False/Invalid"},
@@ -245,8 +259,8 @@ TEST_CASE("checks 9 to 17: gateways and listeners that load and say what is wron
       {16,
        "port not permitted",
        with_route(gateway("")),
-       {},
-       "",
+       {"W0320 4:1"},
+       "ports below 1024 need CAP_NET_BIND_SERVICE",
        {"listener g/l: Accepted=False/PortUnavailable: port 80 of :: is not permitted"},
        {{{0, 0}, "::", EACCES}}},
       {17,
@@ -275,6 +289,12 @@ TEST_CASE("checks 18 and 19: routes that the API would not admit refuse the file
            "}, { backendRefs = [{ name = 's', port = 1 }] }]\n"),
        {"E0114 3:9"},
        "exactly 1 entries, but has 2",
+       {}},
+      {18,
+       "no rule",
+       with_gateway("[[tcpRoutes]]\nname = 'r'\nrules = []\n"),
+       {"E0114 3:9"},
+       "exactly 1 entries, but has 0",
        {}},
       {18,
        "no backendRef",

@@ -38,7 +38,8 @@ inline std::string printed(const std::vector<Fault>& faults) {
   return out;
 }
 
-// What comes of a text: everything that `check` would know. Faults of attaching are among `faults`.
+// What comes of a text: everything that `check` would know. Faults of attaching and of binding are
+// among `faults`.
 struct Outcome {
   bool is_valid = false;
   std::vector<Fault> faults;
@@ -54,6 +55,11 @@ inline Outcome outcome_of(std::string_view text, const std::vector<BindOutcome>*
   Attachment attachment = attach(*loaded.config);
   out.status = make_status({*loaded.config, attachment, bound, generation, now_ms, previous});
   out.faults.insert(out.faults.end(), attachment.findings.begin(), attachment.findings.end());
+  if (bound != nullptr) {
+    for (const BindOutcome& outcome : *bound) {
+      if (outcome.error != 0) out.faults.push_back(bind_fault(*loaded.config, outcome));
+    }
+  }
   locate(out.faults, loaded.sources);
   return out;
 }

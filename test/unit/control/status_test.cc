@@ -123,7 +123,7 @@ TEST_CASE("what a file contains cannot steer the terminal") {
 TEST_CASE("what binding said finds its listeners, over those that are not served") {
   const Loaded loaded(kText);
   const OpenAddresses open = {{"[::1]:81", 1}, {"127.0.0.1:80", 0}, {"127.0.0.1:81", 1}};
-  const std::vector<BindFailure> failures = {{0, "[::1]:80", EADDRINUSE, "in use"}};
+  const std::vector<BindFailure> failures = {{0, "[::1]:80", EADDRINUSE}};
   const std::vector<config::BindOutcome> outcomes =
       bind_outcomes(loaded.attachment, open, failures);
   REQUIRE(outcomes.size() == 4);
