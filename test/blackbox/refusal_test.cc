@@ -241,7 +241,8 @@ TEST_CASE("weights share connections, and zero gets none") {
   TcpBackend none(echo);
   const uint16_t port = allocate_port();
   ConfigText config;
-  config.listener("main", port)
+  config.runtime("workers = 2")
+      .listener("main", port)
       .service("a", {seventy.address()})
       .service("b", {thirty.address()})
       .service("c", {none.address()})
@@ -261,7 +262,7 @@ TEST_CASE("a dead backendRef refuses its share, which is not spread over the oth
   TcpBackend alive(echo);
   const uint16_t port = allocate_port();
   ConfigText config;
-  config.listener("main", port).service("alive", {alive.address()});
+  config.runtime("workers = 2").listener("main", port).service("alive", {alive.address()});
   if (!missing) config.service("dead", {dead_address()});
   config.route("main", {{"dead", 80}, {"alive", 20}});
   SluiceProcess process(config.str(), engine);
