@@ -44,16 +44,15 @@ void Deployment::start(Workers& workers, OnDone on_done) {
   running_.push_back(std::move(on_done));
   BoundSockets sockets =
       bind_listeners(*current_.snapshot, static_cast<uint32_t>(workers.size()), {});
-  Deployed first = std::move(current_);
-  first.open = std::move(sockets.open);
-  first.bind_failures = std::move(sockets.failures);
+  current_.open = std::move(sockets.open);
+  current_.bind_failures = std::move(sockets.failures);
   // A configuration whose listeners are all faulty is reported like any other; one that could be
   // served, but not here, is a failure.
-  if (first.open.empty() && !first.bind_failures.empty()) {
-    report(first);
+  if (current_.open.empty() && !current_.bind_failures.empty()) {
+    report(current_);
     return finish(absl::UnavailableError("no listener could be bound"));
   }
-  adopt(std::move(first), std::move(sockets.by_worker));
+  adopt(std::move(current_), std::move(sockets.by_worker));
 }
 
 void Deployment::reload(OnDone on_done) {

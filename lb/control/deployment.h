@@ -58,8 +58,8 @@ class Deployment {
 
   // The first configuration, before there are workers: loads nothing, binds nothing.
   absl::Status prepare(config::LoadResult loaded);
-  // Binds and hands the first configuration to the workers; fails when nothing
-  // of what is to be served can be bound.
+  // Binds and hands the first configuration to the workers; fails when nothing of
+  // what is to be served can be bound.
   void start(Workers& workers, OnDone on_done);
 
   // Loads again and goes over to what it finds. Attempts that arrive while one is under way become
