@@ -25,15 +25,13 @@ std::string manifests(const std::string& name) {
 Shares shares_of(const net::Address& address) {
   constexpr int kConnections = 500;
   constexpr int kAtATime = 10;
-  std::vector<std::future<Strings>> clients;
-  for (int i = 0; i < kAtATime; ++i) {
-    clients.push_back(std::async(std::launch::async, [&address] {
-      Strings names;
-      for (int n = 0; n < kConnections / kAtATime; ++n) {
-        names.push_back(EchoClient(address).ask_name());
-      }
+  std::vector<std::future<Strings>> clients(kAtATime);
+  for (std::future<Strings>& client : clients) {
+    client = std::async(std::launch::async, [&address] {
+      Strings names(kConnections / kAtATime);
+      for (std::string& name : names) name = EchoClient(address).ask_name();
       return names;
-    }));
+    });
   }
   Shares shares;
   for (std::future<Strings>& client : clients) {
