@@ -60,6 +60,7 @@ enum class FaultCode : uint16_t {
   kUnused = 316,
   kListenerWithoutRoute = 317,
   kEmptyInclude = 318,
+  kEndpointsFileNotTaken = 319,
   // Found by binding.
   kPortUnavailable = 320,
   kAddressNotUsable = 321,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "lb/config/endpoints_update.h"
 #include "lb/config/fault_list.h"
 #include "lb/config/include.h"
 #include "lb/config/reader.h"
@@ -48,7 +49,7 @@ void check_serves_something(const Config& config, const TOMLTable& root, FaultLi
 using MainFile = std::optional<FileId>;
 
 // Fills `config`; every fault goes to the list.
-void read_source(Source source, const MainFile& main_file, Config& config,
+void read_source(Source source, const MainFile& main_file, const LoadResult* served, Config& config,
                  std::vector<Source>& sources, FaultList& faults) {
   TOMLTable table;
   if (!parse_source(std::move(source), sources, faults, table)) return;
@@ -63,15 +64,16 @@ void read_source(Source source, const MainFile& main_file, Config& config,
   const std::string path;
   Reader root(&table, {0, 1, 1}, path, context);
   read_config(root, config);
+  take_in_endpoints(config, main_file.has_value(), served, sources, faults);
   validate(config, sources, faults);
   if (is_whole) check_serves_something(config, table, faults);
 }
 
-LoadResult load(Source source, const MainFile& main_file) {
+LoadResult load(Source source, const MainFile& main_file, const LoadResult* served) {
   LoadResult result;
   FaultList faults;
   Config config;
-  read_source(std::move(source), main_file, config, result.sources, faults);
+  read_source(std::move(source), main_file, served, config, result.sources, faults);
   const size_t dropped = faults.dropped();
   if (faults.errors() == 0) result.config = std::move(config);
   result.faults = std::move(faults).take();
@@ -86,17 +88,17 @@ LoadResult load(Source source, const MainFile& main_file) {
 
 LoadResult load_text(std::string_view text, std::string_view name) {
   if (text.size() > kMaxFileBytes) return refuse(name, FaultCode::kTooLarge, too_large());
-  return load({std::string(name), std::string(text)}, std::nullopt);
+  return load({std::string(name), std::string(text)}, std::nullopt, nullptr);
 }
 
-LoadResult load_file(const std::string& path) {
+LoadResult load_file(const std::string& path, const LoadResult* served) {
   FileText file = read_file(path, FileKind::kAny, kMaxFileBytes);
   if (file.error != 0) {
     return refuse(path, FaultCode::kUnreadable,
                   fmt::format("cannot be read: {}", std::strerror(file.error)));
   }
   if (file.text.size() > kMaxFileBytes) return refuse(path, FaultCode::kTooLarge, too_large());
-  return load({path, std::move(file.text)}, file.id);
+  return load({path, std::move(file.text)}, file.id, served);
 }
 
 std::vector<std::string> known_keys() {

@@ -8,7 +8,6 @@ namespace lb::config {
 namespace {
 
 constexpr Count kPorts{1, 100};
-constexpr int64_t kMaxWeight = 1'000'000;  // as a backendRef's
 constexpr int64_t kMaxAttempts = 100;
 constexpr int64_t kMinTimeoutMs = 1;
 
@@ -41,7 +40,7 @@ void read_endpoint(Reader& reader, Endpoint& endpoint) {
   reader.text("address", NameRule::kNonEmpty, endpoint.address);
   reader.text("path", NameRule::kNonEmpty, endpoint.path);
   reader.port("port", endpoint.port);
-  reader.integer("weight", 0, kMaxWeight, endpoint.weight);
+  reader.integer("weight", 0, kMaxEndpointWeight, endpoint.weight);
   reader.boolean("ready", endpoint.ready);
   if (!endpoint.address.empty()) check_ip(reader, "address", endpoint.address);
   if (!endpoint.path.empty()) check_path(reader, endpoint.path);
@@ -89,6 +88,8 @@ void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Serv
       read_endpoint(entry, endpoint);
       service.endpoints.push_back(std::move(endpoint));
     });
+    service.endpoints_file.where = reader.where("endpointsFile");
+    reader.text("endpointsFile", NameRule::kNonEmpty, service.endpoints_file.path);
     read_service_policy(reader, service.policy);
     services.push_back(std::move(service));
   });

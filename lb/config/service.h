@@ -2,6 +2,7 @@
 // plus the extensions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct ServicePort {
   SourcePosition where;
 };
 
+inline constexpr int64_t kMaxEndpointWeight = 1'000'000;  // as a backendRef's
+
 // Either an address or a path, never both, in a loaded configuration.
 struct Endpoint {
   std::string address;  // IPv4 or IPv6 without brackets
@@ -42,10 +45,20 @@ struct Endpoint {
   bool usable() const { return ready && weight > 0; }
 };
 
+// A file with further endpoints (endpoints_file.h), which a running process watches.
+struct EndpointsFile {
+  std::string path;  // empty = none; as it can be opened, once loaded
+  SourcePosition where;
+  uint32_t source = 0;  // what its endpoints' positions point into
+  size_t count = 0;     // how many of the service's endpoints, its last ones, are the file's
+  std::string error;    // why they are not what is in the file now; empty when they are
+};
+
 struct Service {
   ObjectName name;
   std::vector<ServicePort> ports;  // at least 1
   std::vector<Endpoint> endpoints;
+  EndpointsFile endpoints_file;
   ServicePolicy policy;
   SourcePosition where;
 };

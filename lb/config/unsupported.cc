@@ -24,7 +24,6 @@ constexpr std::string_view kKeys[] = {
     "services[].endpoints[].hostname",
     "services[].endpoints[].maxConnections",
     "services[].endpoints[].priority",
-    "services[].endpointsFile",
     "services[].healthCheck",
     "services[].loadBalancer.consistentHash",
     "services[].loadBalancer.slowStart",

@@ -138,9 +138,12 @@ void check_service_ports(const Service& service, FaultList& faults) {
   }
 }
 
+}  // namespace
+
 // Two endpoints are the same when a connection to any one port of the service could reach one
 // socket through both.
-void check_endpoints(const Service& service, FaultList& faults) {
+void check_endpoints(const Service& service, const std::vector<Source>& sources,
+                     FaultList& faults) {
   using Target = std::pair<std::string, uint16_t>;
   std::vector<FirstSeen<Target>> by_port(service.ports.size());
   for (const Endpoint& endpoint : service.endpoints) {
@@ -158,11 +161,9 @@ void check_endpoints(const Service& service, FaultList& faults) {
     if (same == nullptr) continue;
     faults.error(FaultCode::kDuplicateEndpoint, endpoint.where,
                  fmt::format("duplicate endpoint {} in service \"{}\", first at {}", host,
-                             to_string(service.name), at(*same)));
+                             to_string(service.name), place_text(*same, endpoint.where, sources)));
   }
 }
-
-}  // namespace
 
 void validate(const Config& config, const std::vector<Source>& sources, FaultList& faults) {
   check_names("gateway", config.gateways, sources, faults);
@@ -179,7 +180,7 @@ void validate(const Config& config, const std::vector<Source>& sources, FaultLis
   for (const TLSRoute& route : config.tls_routes) check_parent_refs(route, faults);
   for (const Service& service : config.services) {
     check_service_ports(service, faults);
-    check_endpoints(service, faults);
+    check_endpoints(service, sources, faults);
   }
 }
 

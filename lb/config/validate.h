@@ -14,4 +14,7 @@ namespace lb::config {
 // to the other of two places.
 void validate(const Config& config, const std::vector<Source>& sources, FaultList& faults);
 
+// The part of it that is about the endpoints of one service.
+void check_endpoints(const Service& service, const std::vector<Source>& sources, FaultList& faults);
+
 }  // namespace lb::config

@@ -60,10 +60,11 @@ config::LoadResult with_overrides(config::LoadResult loaded, const Options& opti
   return loaded;
 }
 
-int serve(const Options& options, const std::function<config::LoadResult()>& load,
-          std::function<void()> on_ready) {
-  const Deployment::Source source = [load, options] { return with_overrides(load(), options); };
-  config::LoadResult loaded = source();
+int serve(const Options& options, const Deployment::Source& load, std::function<void()> on_ready) {
+  const Deployment::Source source = [load, options](const config::LoadResult* served) {
+    return with_overrides(load(served), options);
+  };
+  config::LoadResult loaded = source(nullptr);
   if (!loaded.config) {
     print_faults(loaded.faults);
     return kBadConfig;
@@ -117,7 +118,11 @@ absl::Status check_loaded(config::LoadResult loaded, const Options& options, Che
 
 int run_command(const Options& options) {
   return serve(
-      options, [path = options.config_path] { return config::load_file(path); }, nullptr);
+      options,
+      [path = options.config_path](const config::LoadResult* served) {
+        return config::load_file(path, served);
+      },
+      nullptr);
 }
 
 int check_command(const Options& options) {
@@ -164,7 +169,10 @@ int demo_command(const Options& options) {
     backends.push_back(*std::move(backend));
   }
   return serve(
-      options, [text = demo_config(ports)] { return config::load_text(text, "demo"); },
+      options,
+      [text = demo_config(ports)](const config::LoadResult*) {
+        return config::load_text(text, "demo");
+      },
       [] { print_demo_hints(stdout); });
 }
 

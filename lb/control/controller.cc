@@ -51,6 +51,7 @@ Controller::Controller(config::LoadResult loaded, Deployment::Source source,
 
 Controller::~Controller() {
   admin_.reset();
+  endpoints_watch_.reset();
   workers_.clear();
   if (engine_) engine_->timers().stop(drain_timer_);
 }
@@ -76,6 +77,10 @@ absl::Status Controller::start() {
   if (absl::Status status = open_access_log(); !status.ok()) return status;
   deployment_ = std::make_unique<Deployment>(*engine_, log_, source_);
   if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
+
+  endpoints_watch_ = std::make_unique<EndpointsWatch>(
+      *engine_,
+      [this](const EndpointsWatch::Paths& paths) { return deployment_->refresh_endpoints(paths); });
 
   const uint32_t count = runtime_.workers > 0 ? runtime_.workers : usable_cpus();
   const int64_t possible = possible_connections(count);
@@ -109,6 +114,7 @@ void Controller::on_started(const absl::Status& status) {
     is_over_ = true;
     return;
   }
+  watch_endpoints();
   const Deployed& deployed = deployment_->deployed();
   log_.info("ready", {{"listeners", fmt::format("{}", deployed.snapshot->listeners.size())},
                       {"addresses", fmt::format("{}", deployed.open.size())},
@@ -201,6 +207,16 @@ void Controller::on_reloaded(const absl::Status& status) {
   if (!status.ok()) return;
   budget_->set_pause_above(possible_connections(static_cast<uint32_t>(workers_.size())));
   warn_about_fixed_settings();
+  watch_endpoints();
+}
+
+void Controller::watch_endpoints() {
+  EndpointsWatch::Paths paths;
+  for (const config::Service& service : config().services) {
+    const std::string& path = service.endpoints_file.path;
+    if (!path.empty() && !is_draining_) paths.push_back(path);
+  }
+  endpoints_watch_->follow(paths);
 }
 
 void Controller::warn_about_fixed_settings() {
@@ -216,6 +232,8 @@ void Controller::warn_about_fixed_settings() {
 
 void Controller::begin_drain() {
   is_draining_ = true;
+  deployment_->stop();
+  watch_endpoints();
   log_.info("draining", {{"connections", fmt::format("{}", budget_->used())},
                          {"shutdown_timeout_ms", fmt::format("{}", runtime_.shutdown_timeout_ms)}});
   if (runtime_.announce_grace_ms == 0) return drain_workers();

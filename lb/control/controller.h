@@ -11,6 +11,7 @@
 #include "lb/config/load.h"
 #include "lb/control/admin/admin.h"
 #include "lb/control/deployment.h"
+#include "lb/control/endpoints_watch.h"
 #include "lb/control/engine_choice.h"
 #include "lb/control/signals.h"
 #include "lb/event/engine.h"
@@ -50,6 +51,7 @@ class Controller {
 
   void on_signal(int signal);
   void on_reloaded(const absl::Status& status);
+  void watch_endpoints();
   void warn_about_fixed_settings();
   void begin_drain();
   void drain_workers();
@@ -85,6 +87,7 @@ class Controller {
   std::unique_ptr<proxy::ConnectionBudget> budget_;
   std::unique_ptr<Deployment> deployment_;
   Deployment::Workers workers_;
+  std::unique_ptr<EndpointsWatch> endpoints_watch_;
   ChosenEngine chosen_;
   absl::Status start_status_;
   event::Timer drain_timer_;  // the end of the announcement, then of the drain

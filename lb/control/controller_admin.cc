@@ -81,7 +81,7 @@ void Controller::reload_for_admin(std::function<void(const ReloadOutcome&)> on_d
 }
 
 absl::StatusOr<Diff> Controller::diff_with(const std::string& path) const {
-  config::LoadResult loaded = config::load_file(path);
+  config::LoadResult loaded = config::load_file(path, &deployment_->deployed().loaded);
   if (!loaded.config) {
     // No more than that: who may ask need not be allowed to read whatever this process can.
     return absl::InvalidArgumentError(

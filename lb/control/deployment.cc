@@ -65,7 +65,7 @@ void Deployment::reload(OnDone on_done) {
 }
 
 absl::Status Deployment::apply() {
-  config::LoadResult loaded = source_();
+  config::LoadResult loaded = source_(&current_.loaded);
   if (!loaded.config) {
     const auto is_error = [](const config::Fault& fault) {
       return fault.severity == config::Severity::kError;
@@ -102,8 +102,10 @@ absl::Status Deployment::refuse(std::vector<config::Fault> faults, std::string e
 }
 
 void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners) {
-  report(next);
-  next.generation = current_.generation + 1;
+  if (!is_refresh_) {
+    report(next);
+    next.generation = current_.generation + 1;
+  }
   next.status = status_of(next, current_.status, util::wall_now_us() / 1000);
   current_ = std::move(next);
   workers_left_ = workers_->size();
@@ -115,6 +117,11 @@ void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListen
 
 void Deployment::on_worker_done() {
   if (--workers_left_ > 0) return;
+  endpoints_.forget_gone();
+  if (std::exchange(is_refresh_, false)) {
+    report_endpoints();
+    return finish(absl::OkStatus());
+  }
   reload_state_ = ReloadState();
   reload_state_.success_wall_us = util::wall_now_us();
   if (current_.generation > 1) {
@@ -122,7 +129,6 @@ void Deployment::on_worker_done() {
                            {"listeners", fmt::format("{}", current_.snapshot->listeners.size())},
                            {"addresses", fmt::format("{}", current_.open.size())}});
   }
-  endpoints_.forget_gone();
   finish(absl::OkStatus());
 }
 
@@ -133,22 +139,24 @@ void Deployment::finish(const absl::Status& status) {
   }
   if (waiting_.empty() || is_busy()) return;
   running_ = std::exchange(waiting_, {});
+  if (is_stopped_) return finish(absl::UnavailableError("the process is draining"));
   if (absl::Status again = apply(); !again.ok()) finish(again);
 }
 
 void Deployment::report(const Deployed& deployed) {
   for (const auto* faults : {&deployed.loaded.faults, &deployed.attachment.findings}) {
-    for (const config::Fault& fault : *faults) {
-      log_.warn(
-          "configuration",
-          {{"at", place_of(fault)}, {"code", config::code_text(fault)}, {"why", fault.message}});
-    }
+    for (const config::Fault& fault : *faults) warn_of(fault);
   }
   for (const config::Fault& fault : bind_faults(deployed)) {
     log_.error(
         "listener not bound",
         {{"at", place_of(fault)}, {"code", config::code_text(fault)}, {"why", fault.message}});
   }
+}
+
+void Deployment::warn_of(const config::Fault& fault) {
+  log_.warn("configuration",
+            {{"at", place_of(fault)}, {"code", config::code_text(fault)}, {"why", fault.message}});
 }
 
 }  // namespace lb::control

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "lb/config/attach.h"
 #include "lb/config/conditions.h"
+#include "lb/config/endpoints_update.h"
 #include "lb/config/load.h"
 #include "lb/control/binder.h"
 #include "lb/event/engine.h"
@@ -48,12 +49,13 @@ struct ReloadState {
 
 class Deployment {
  public:
-  using Source = std::function<config::LoadResult()>;
+  // Loads anew; gets what is served, or null at the start.
+  using Source = std::function<config::LoadResult(const config::LoadResult*)>;
   using Workers = std::vector<std::unique_ptr<proxy::Worker>>;
   // OK once every worker has adopted the configuration, or why it was refused.
   using OnDone = std::function<void(absl::Status)>;
 
-  // All must outlive the deployment. `source` reads the configuration anew each time.
+  // All must outlive the deployment.
   Deployment(event::Engine& engine, util::Log& log, Source source);
 
   // The first configuration, before there are workers: loads nothing, binds nothing.
@@ -66,6 +68,14 @@ class Deployment {
   // one more attempt after it, with one outcome for all.
   void reload(OnDone on_done);
 
+  // Before the workers are drained: from here on they are given nothing new, and whoever waits for
+  // a reload is told that there is none.
+  void stop() { is_stopped_ = true; }
+
+  // Reads these endpoints files (endpoints_update.h) and goes over to what they say, with all else
+  // as it is: no reload, no new generation. Returns those to be asked for again soon.
+  std::vector<std::string> refresh_endpoints(const std::vector<std::string>& paths);
+
   const Deployed& deployed() const { return current_; }
   // What would be served if this were the configuration. Changes nothing.
   absl::StatusOr<Deployed> compile(config::LoadResult loaded) {
@@ -75,12 +85,27 @@ class Deployment {
   bool is_busy() const { return !running_.empty(); }
 
  private:
+  // How the endpoints of a service have changed.
+  struct EndpointsChange {
+    std::string service;
+    size_t added = 0;
+    size_t removed = 0;
+    size_t total = 0;  // of the file, now
+  };
+
   absl::Status apply();
   absl::Status refuse(std::vector<config::Fault> faults, std::string error);
   void adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners);
   void on_worker_done();
   void finish(const absl::Status& status);
   void report(const Deployed& deployed);
+  void warn_of(const config::Fault& fault);
+
+  // deployment_endpoints.cc
+  std::vector<config::EndpointsUpdate> read_updates(const std::vector<std::string>& paths,
+                                                    std::vector<std::string>& again);
+  void apply_updates(std::vector<config::EndpointsUpdate> updates);
+  void report_endpoints();
 
   event::Engine& engine_;
   util::Log& log_;
@@ -92,6 +117,9 @@ class Deployment {
   std::vector<OnDone> running_;  // who waits for the attempt under way
   std::vector<OnDone> waiting_;  // who came meanwhile
   size_t workers_left_ = 0;
+  bool is_stopped_ = false;
+  bool is_refresh_ = false;                 // what is under way is no reload
+  std::vector<EndpointsChange> refreshed_;  // what it changes
 };
 
 }  // namespace lb::control

@@ -148,6 +148,22 @@ TEST_CASE("SIGTERM without a connection ends at once") {
   CHECK(since(start) < patience(milliseconds(1000)));
 }
 
+TEST_CASE("a reload that waits for its turn when SIGTERM comes is dropped") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  for (int i = 0; i < 5; ++i) {
+    ConfigText config = one_service(allocate_port(), {ip_address("127.0.0.1", 9)});
+    const std::string without = config.str();
+    SluiceProcess process(config.listener("other", allocate_port()).str(), engine);
+    // Taking a listener away waits 100 ms for clients of its queue, and a reload with it.
+    process.write_config(without);
+    for (const int signal : {SIGHUP, SIGHUP, SIGTERM}) {
+      process.send_signal(signal);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2 << i));
+    }
+    CHECK(process.wait_exit() == 0);
+  }
+}
+
 TEST_CASE("after kill -9 the next process binds the same port at once") {
   const auto engine = SLUICE_EACH_ENGINE();
   TcpBackend backend(echo);

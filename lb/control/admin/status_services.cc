@@ -55,9 +55,14 @@ nlohmann::json service_status(const config::Service& service, const LiveEndpoint
       endpoints.push_back(endpoint_status(name, endpoint, port, live));
     }
   }
-  return {{"namespace", service.name.ns},
-          {"name", service.name.name},
-          {"endpoints", std::move(endpoints)}};
+  nlohmann::json status = {{"namespace", service.name.ns},
+                           {"name", service.name.name},
+                           {"endpoints", std::move(endpoints)}};
+  if (const config::EndpointsFile& file = service.endpoints_file; !file.path.empty()) {
+    status["endpointsFile"] = {{"path", config::printable(file.path)},
+                               {"error", config::printable(file.error)}};
+  }
+  return status;
 }
 
 }  // namespace

@@ -11,7 +11,8 @@
 namespace lb::control {
 
 // The "services" array: every service of the file, with its endpoints as the file lists them and
-// what is live about them.
+// what is live about them, and with its endpointsFile {"path", "error"}: why it is not taken as it
+// is now, or "".
 nlohmann::json services_status(const Deployed& deployed);
 
 // How the last attempt to change the configuration ended: {"applied", "error", "faults", "time"};

@@ -125,6 +125,18 @@ std::string services_text(const json& services) {
   return table.text();
 }
 
+// Only those that are not taken as they are.
+std::string endpoints_files_text(const json& services) {
+  std::string out;
+  for (const json& service : services) {
+    const std::string error = service.value("endpointsFile", json::object()).value("error", "");
+    if (error.empty()) continue;
+    out += fmt::format("the endpoints file of {} is not taken as it is: {}\n", name_of(service),
+                       error);
+  }
+  return out.empty() ? out : "\n" + out;
+}
+
 std::string change_text(const json& diff, const char* what) {
   const json count = diff.value(what, json::object());
   return fmt::format("{:<10} {} added, {} removed, {} changed\n", what,
@@ -148,7 +160,8 @@ std::string status_text(const json& status) {
   }
   return out + gateways_text(list_of(status, "gateways")) +
          routes_text(list_of(status, "tcpRoutes")) + routes_text(list_of(status, "tlsRoutes")) +
-         services_text(list_of(status, "services"));
+         services_text(list_of(status, "services")) +
+         endpoints_files_text(list_of(status, "services"));
 }
 
 std::string diff_text(const json& diff) {

@@ -1,0 +1,288 @@
+// Services that take endpoints from a file: every way in which the file changes while it is served,
+// and that nothing is lost when it is broken.
+#include <signal.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+
+#include "test/support/balancer.h"
+#include "test/support/catch.h"
+#include "test/support/config_text.h"
+#include "test/support/engines.h"
+#include "test/support/eventually.h"
+#include "test/support/failure.h"
+#include "test/support/port_allocator.h"
+#include "test/support/tcp_backend.h"
+
+namespace lb::test {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+// Says its name, and then echoes.
+TcpBackend::Script named(const std::string& name) {
+  return [name](Socket& socket) {
+    socket.send(name);
+    echo(socket);
+  };
+}
+
+// The letter of the backend that the connection came to; "-" when it is refused.
+std::string name_of_backend(const net::Address& address) {
+  int error = 0;
+  Socket socket = Socket::try_connect(address, {}, error);
+  if (error == ECONNREFUSED || error == ECONNRESET) return "-";
+  if (error != 0) throw Failure(errno_text("connect", error));
+  std::string name;
+  const Socket::End end = socket.recv_to_end([&](std::span<const std::byte> bytes) {
+    name.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    socket.finish();
+  });
+  return end == Socket::End::kRST && name.empty() ? "-" : name;
+}
+
+std::string line(const TcpBackend& backend, std::string_view more = "") {
+  return backend.address().to_string() + std::string(more) + "\n";
+}
+
+CommandResult command(const SluiceProcess& process, std::vector<std::string> arguments) {
+  arguments.insert(arguments.end(), {"--socket", process.control_socket()});
+  return run_sluice(std::move(arguments));
+}
+
+// One worker, a listener "main" and a service "web" without endpoints of its own.
+struct Served {
+  explicit Served(const std::string& engine) : process(config(), engine) {}
+
+  std::string config(const std::string& more = "") const { return config_with(file, more); }
+  std::string config_with(const std::string& path, const std::string& more = "") const {
+    return one_service(port, {}, "", "endpointsFile = \"" + path + "\"")
+        .runtime("workers = 1")
+        .append(more)
+        .str();
+  }
+  // As a careful writer does it.
+  void replace(std::string_view text) const { fs::rename(dir.write("e.new", text), file); }
+
+  std::set<std::string> backends() const {
+    std::set<std::string> names;
+    for (int i = 0; i < 6; ++i) names.insert(name_of_backend(ip_address("127.0.0.1", port)));
+    return names;
+  }
+  void wait_served_by(const std::set<std::string>& names) const {
+    std::set<std::string> last;
+    const bool is_so = eventually([&] { return (last = backends()) == names; });
+    if (is_so) return;
+    std::string found;
+    for (const std::string& name : last) found += " " + name;
+    throw Failure("served by" + found + "\n" + process.log().text());
+  }
+
+  json status() const {
+    const CommandResult result = command(process, {"status", "--json"});
+    if (result.code != 0) throw Failure("status: " + result.err);
+    return json::parse(result.out);
+  }
+  std::string file_error() const {
+    return status().at("services").at(0).at("endpointsFile").at("error");
+  }
+  // Waits for `count` reports of a file that is not taken.
+  void wait_reports(int count) const {
+    if (eventually([&] { return process.log().count("endpoints file not taken") == count; }))
+      return;
+    throw Failure("not reported:\n" + process.log().text());
+  }
+
+  TempDir dir;
+  TcpBackend a{named("a")};
+  TcpBackend b{named("b")};
+  TcpBackend c{named("c")};
+  std::string file = dir.write("e", line(a));
+  uint16_t port = allocate_port();
+  SluiceProcess process;
+};
+
+using Names = std::set<std::string>;
+
+}  // namespace
+
+TEST_CASE("an endpoints file takes effect however it is changed, and no change is a reload") {
+  Served served(SLUICE_EACH_ENGINE());
+  served.wait_served_by({"a"});
+  served.replace(line(served.b) + "# and\n" + line(served.c));
+  served.wait_served_by({"b", "c"});
+  CHECK(served.process.log().wait_for_line(
+      R"(msg="endpoints changed" service=web added=2 removed=1 total=2)", std::chrono::seconds(5)));
+  served.dir.write("e", line(served.c));
+  served.wait_served_by({"c"});
+
+  // As a mounted ConfigMap does it: one link of the path is moved.
+  fs::create_directories(served.dir.path("v1"));
+  fs::create_directories(served.dir.path("v2"));
+  served.dir.write("v1/e", line(served.a));
+  served.dir.write("v2/e", line(served.b));
+  fs::create_symlink("v1", served.dir.path("data"));
+  fs::create_symlink("data/e", served.dir.path("link"));
+  fs::rename(served.dir.path("link"), served.file);
+  served.wait_served_by({"a"});
+  fs::create_symlink("v2", served.dir.path("data.new"));
+  fs::rename(served.dir.path("data.new"), served.dir.path("data"));
+  served.wait_served_by({"b"});
+  served.dir.write("v2/e", line(served.c));
+  served.wait_served_by({"c"});
+  served.replace("# nobody\n");
+  served.wait_served_by({"-"});
+  CHECK(served.process.log().wait_for_line("no ready endpoint", std::chrono::seconds(5)));
+
+  const json status = served.status();
+  CHECK(status.at("generation") == 1);
+  CHECK(status.at("services").at(0).at("endpointsFile").at("path") == served.file);
+  CHECK(served.process.log().count("msg=reloaded") == 0);
+  served.process.stop();
+}
+
+TEST_CASE("a file that is broken or gone changes nothing, and that is reported once") {
+  Served served(SLUICE_EACH_ENGINE());
+  served.replace(line(served.a) + "\n  web-1:80 weight=2\n");
+  served.wait_reports(1);
+  CHECK(served.process.log().count("level=error") == 1);
+  const std::string place = served.file + ":3:3: an endpoint must be an IP address";
+  CHECK(served.process.log().count(place) == 1);
+  CHECK(served.file_error().starts_with(place));
+  CHECK(command(served.process, {"status"}).out.find(place) != std::string::npos);
+  CHECK(served.backends() == Names{"a"});
+
+  served.replace(line(served.b) + line(served.b, " weight=2"));
+  served.wait_reports(2);
+  CHECK(served.file_error().starts_with(served.file + ":2:1: duplicate endpoint"));
+  fs::remove(served.file);
+  served.wait_reports(3);
+  CHECK(served.file_error() == served.file + ": No such file or directory");
+  served.dir.write("e", "");
+  served.wait_reports(4);
+  CHECK(served.backends() == Names{"a"});
+
+  // As it was, and then something else.
+  served.dir.write("e", line(served.a));
+  CHECK(eventually([&] { return served.file_error().empty(); }));
+  served.dir.write("e", line(served.b));
+  served.wait_served_by({"b"});
+  CHECK(served.process.log().count("endpoints file not taken") == 4);
+  served.process.stop();
+}
+
+TEST_CASE(
+    "a connection to an endpoint that is removed goes on, and one that stays keeps its count") {
+  Served served(SLUICE_EACH_ENGINE());
+  served.replace(line(served.a) + line(served.b));
+  served.wait_served_by({"a", "b"});
+  Socket first = Socket::connect(ip_address("127.0.0.1", served.port));
+  Socket second = Socket::connect(ip_address("127.0.0.1", served.port));
+  CHECK(Names{first.recv_exactly(1), second.recv_exactly(1)} == Names{"a", "b"});
+
+  served.replace(line(served.b) + line(served.c, " weight=5"));
+  served.wait_served_by({"b", "c"});
+  expect_echo(first, "still here");
+  expect_echo(second, "still here");
+  CHECK(eventually([&] {
+    const json endpoints = served.status().at("services").at(0).at("endpoints");
+    return endpoints.size() == 2 && endpoints.at(0).at("active") == 1 &&
+           endpoints.at(1).at("active") == 0 && endpoints.at(1).at("weight") == 5;
+  }));
+  first.close();
+  second.close();
+  served.process.stop();
+}
+
+TEST_CASE("weights in the file take effect") {
+  Served served(SLUICE_EACH_ENGINE());
+  served.replace(line(served.a, " weight=3") + line(served.b) + line(served.c, " weight=0"));
+  served.wait_served_by({"a", "b"});
+  int of_a = 0;
+  for (int i = 0; i < 40; ++i) {
+    of_a += name_of_backend(ip_address("127.0.0.1", served.port)) == "a" ? 1 : 0;
+  }
+  // Smooth within the one worker.
+  CHECK(of_a == 30);
+  served.replace(line(served.a) + line(served.b, " weight=3"));
+  CHECK(served.process.log().wait_for_line("added=0 removed=1 total=2", std::chrono::seconds(5)));
+  of_a = 0;
+  for (int i = 0; i < 40; ++i) {
+    of_a += name_of_backend(ip_address("127.0.0.1", served.port)) == "a" ? 1 : 0;
+  }
+  CHECK(of_a == 10);
+  served.process.stop();
+}
+
+TEST_CASE("a reload with a broken endpoints file takes in the rest, and follows a new path") {
+  Served served(SLUICE_EACH_ENGINE());
+  served.dir.write("e", "bad\n");
+  served.wait_reports(1);
+  const std::string more = "\n[[services]]\nname = \"unused\"\nports = [{ port = 1 }]\n";
+  served.process.write_config(served.config(more));
+  CHECK(command(served.process, {"reload", "--wait"}).code == 0);
+  CHECK(served.status().at("generation") == 2);
+  CHECK(served.status().at("services").size() == 2);
+  CHECK(served.file_error().starts_with(served.file + ":1:1: "));
+  CHECK(served.backends() == Names{"a"});
+  CHECK(served.process.log().count("code=W0319") == 1);
+  served.dir.write("e", line(served.b));
+  served.wait_served_by({"b"});
+
+  // A file that was not served from before must be sound.
+  const std::string other = served.dir.write("other", "bad\n");
+  served.process.write_config(served.config_with(other));
+  const CommandResult refused = command(served.process, {"reload", "--wait"});
+  CHECK(refused.code != 0);
+  CHECK(refused.err.find(other + ":1:1: error[E0116]") != std::string::npos);
+  CHECK(served.backends() == Names{"b"});
+  served.dir.write("other", line(served.c));
+  CHECK(command(served.process, {"reload", "--wait"}).code == 0);
+  CHECK(served.backends() == Names{"c"});
+  served.dir.write("e", line(served.a));
+  served.dir.write("other", line(served.b) + line(served.c));
+  served.wait_served_by({"b", "c"});
+  served.process.stop();
+}
+
+TEST_CASE("of many quick changes, among reloads, the last one stays") {
+  Served served(SLUICE_EACH_ENGINE());
+  for (int i = 0; i < 300; ++i) {
+    served.replace(i % 7 == 0 ? "bad\n" : line(i % 2 == 0 ? served.a : served.b));
+    if (i % 10 == 0) served.process.send_signal(SIGHUP);
+    CHECK(name_of_backend(ip_address("127.0.0.1", served.port)) != "-");
+  }
+  served.replace(line(served.c));
+  served.wait_served_by({"c"});
+  CHECK(served.file_error().empty());
+  served.process.stop();
+}
+
+TEST_CASE("a file that is not there yet keeps nothing from starting, and a broken one does") {
+  const std::string engine = SLUICE_EACH_ENGINE();
+  Served served(engine);
+  const std::string later = served.dir.path("later") + "/e";
+  const uint16_t port = allocate_port();
+  std::string config = served.config_with(later);
+  const std::string old_port = "port = " + std::to_string(served.port);
+  config.replace(config.find(old_port), old_port.size(), "port = " + std::to_string(port));
+  SluiceProcess process(config, engine);
+  CHECK(process.log().count("code=W0319") == 1);
+  CHECK(name_of_backend(ip_address("127.0.0.1", port)) == "-");
+  fs::create_directories(served.dir.path("later"));
+  served.dir.write("later/e", line(served.a));
+  CHECK(eventually([&] { return name_of_backend(ip_address("127.0.0.1", port)) == "a"; }));
+  process.stop();
+
+  served.dir.write("later/e", "10.0.0.1:80\n10.0.0.1:99999\n");
+  const CommandResult check = run_sluice({"check", "--config", served.dir.write("c.toml", config)});
+  CHECK(check.code == 2);
+  CHECK(check.err.find(later + ":2:10: error[E0110]: port must be within 1..65535") !=
+        std::string::npos);
+  served.process.stop();
+}
+
+}  // namespace lb::test
