@@ -2,11 +2,11 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <string_view>
 #include <utility>
 
-#include "absl/strings/match.h"
+#include "absl/container/flat_hash_set.h"
 #include "fmt/format.h"
 #include "lb/net/socket.h"
 #include "lb/proxy/listener.h"
@@ -31,11 +31,13 @@ net::Address without_ipv6(const net::Address& address) {
   return *net::Address::parse("0.0.0.0", address.port());
 }
 
-// Whether one of our own sockets has the port: a probe would take it for somebody else's.
-bool is_own_port(const OpenAddresses& open, const net::Address& address) {
-  const std::string suffix = fmt::format(":{}", address.port());
-  return std::any_of(open.begin(), open.end(),
-                     [&](const auto& entry) { return absl::EndsWith(entry.first, suffix); });
+// The ports that sockets of our own have: a probe would take one for somebody else's.
+absl::flat_hash_set<std::string_view> own_ports(const OpenAddresses& open) {
+  absl::flat_hash_set<std::string_view> ports;
+  for (const auto& [address, listener] : open) {
+    ports.insert(std::string_view(address).substr(address.rfind(':') + 1));
+  }
+  return ports;
 }
 
 // A process that was killed a moment ago may still listen: the kernel ends its io_uring, and with
@@ -80,6 +82,7 @@ BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers,
   // one would take the other for somebody else's.
   // Only a start waits: at a reload there are others to be served meanwhile.
   const util::MonoTimeMs deadline_ms = open.empty() ? util::mono_now_ms() + kPatienceMs : 0;
+  const absl::flat_hash_set<std::string_view> ports = own_ports(open);
   std::vector<Wanted> wanted_and_free;
   for (size_t i = 0; i < snapshot.listeners.size(); ++i) {
     for (const net::Address& address : snapshot.listeners[i].addresses) {
@@ -91,7 +94,7 @@ BoundSockets bind_listeners(const proxy::Snapshot& snapshot, uint32_t workers,
         sockets.open[name] = i;
         continue;
       }
-      const bool is_own = is_own_port(open, wanted.address);
+      const bool is_own = ports.contains(fmt::format("{}", wanted.address.port()));
       const int error = is_own ? 0 : probe_patiently(wanted.address, deadline_ms);
       if (error < 0) {
         fail(wanted, error);

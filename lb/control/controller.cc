@@ -1,15 +1,13 @@
 #include "lb/control/controller.h"
 
-#include <fcntl.h>
 #include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "fmt/format.h"
 #include "lb/control/limits.h"
+#include "lb/control/status_sentence.h"
 
 namespace lb::control {
 namespace {
@@ -47,20 +45,28 @@ Controller::Controller(config::LoadResult loaded, Deployment::Source source,
       access_log_(loaded_.config->access_log),
       source_(std::move(source)),
       stderr_sink_(stderr_sink),
-      log_(log) {}
+      log_(log),
+      service_manager_(log) {}
 
 Controller::~Controller() {
   admin_.reset();
   endpoints_watch_.reset();
   workers_.clear();
+  // Its end runs the loop once more, with what the workers have posted for the deployment.
+  signals_.reset();
   if (engine_) engine_->timers().stop(drain_timer_);
 }
 
 absl::Status Controller::run() {
-  if (absl::Status status = start(); !status.ok()) return status;
-  while (!is_over_) engine_->run_once(util::kNever);
-  if (!start_status_.ok()) return start_status_;
+  absl::Status status = start();
+  while (status.ok() && !is_over_) engine_->run_once(util::kNever);
+  status.Update(start_status_);
+  if (!status.ok()) {
+    service_manager_.failed(std::string(status.message()));
+    return status;
+  }
   log_.info("stopping", {{"connections_left", fmt::format("{}", budget_->used())}});
+  deployment_->abandon("the process has stopped");
   admin_.reset();
   workers_.clear();
   log_.info("stopped");
@@ -75,7 +81,7 @@ absl::Status Controller::start() {
   signals_ = std::make_unique<Signals>(*engine_, [this](int signal) { on_signal(signal); });
   warn_about_unserved_settings();
   if (absl::Status status = open_access_log(); !status.ok()) return status;
-  deployment_ = std::make_unique<Deployment>(*engine_, log_, source_);
+  deployment_ = std::make_unique<Deployment>(*engine_, log_, source_, deployment_hooks());
   if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
 
   endpoints_watch_ = std::make_unique<EndpointsWatch>(
@@ -122,6 +128,7 @@ void Controller::on_started(const absl::Status& status) {
                       {"engine", std::string(to_string(chosen_.kind))},
                       {"max_connections", fmt::format("{}", budget_->room() + budget_->used())},
                       {"generation", fmt::format("{}", deployed.generation)}});
+  service_manager_.ready(serving());
   if (on_ready_) on_ready_();
 }
 
@@ -137,15 +144,34 @@ absl::Status Controller::open_access_log() {
   if (!access_log_.enabled()) return absl::OkStatus();
   access_sink_ = &stderr_sink_;
   if (access_log_.path == "stderr") return absl::OkStatus();
-  access_fd_.reset(open(access_log_.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
-  if (!access_fd_.is_open()) {
-    return absl::UnavailableError(
-        fmt::format("[accessLog] path {}: {}", access_log_.path, std::strerror(errno)));
+  absl::StatusOr<std::unique_ptr<LogFile>> file =
+      LogFile::open(access_log_.path, format_of(access_log_.format));
+  if (!file.ok()) {
+    return absl::UnavailableError(fmt::format("[accessLog] path {}: {}", access_log_.path,
+                                              std::string(file.status().message())));
   }
-  access_file_sink_ =
-      std::make_unique<util::LogSink>(access_fd_.get(), format_of(access_log_.format));
-  access_sink_ = access_file_sink_.get();
+  access_file_ = *std::move(file);
+  access_sink_ = &access_file_->sink();
   return absl::OkStatus();
+}
+
+void Controller::reopen_logs() {
+  if (!access_file_) return log_.info("no log is a file: nothing to reopen");
+  if (const absl::Status status = access_file_->reopen(); !status.ok()) {
+    return log_.error("log not reopened, the old file goes on",
+                      {{"path", access_file_->path()}, {"why", std::string(status.message())}});
+  }
+  log_.info("log reopened", {{"path", access_file_->path()}});
+}
+
+std::string Controller::serving() const {
+  return serving_sentence(deployment_->deployed(), deployment_->reload_state());
+}
+
+Deployment::Hooks Controller::deployment_hooks() {
+  return {.on_begin = [this] { service_manager_.reloading(); },
+          .on_end = [this](const absl::Status& status) { on_reloaded(status); },
+          .on_endpoints_changed = [this] { service_manager_.changed(serving()); }};
 }
 
 absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t max_connections) {
@@ -197,13 +223,15 @@ void Controller::on_signal(int signal) {
     return;
   }
   if (signal == SIGHUP && !is_draining_) {
-    deployment_->reload([this](const absl::Status& status) { on_reloaded(status); });
+    deployment_->reload(nullptr);
     return;
   }
+  if (signal == SIGUSR1) return reopen_logs();
   log_.warn("signal ignored", {{"signal", std::string("SIG") + sigabbrev_np(signal)}});
 }
 
 void Controller::on_reloaded(const absl::Status& status) {
+  service_manager_.ready(serving());
   if (!status.ok()) return;
   budget_->set_pause_above(possible_connections(static_cast<uint32_t>(workers_.size())));
   warn_about_fixed_settings();
@@ -232,7 +260,10 @@ void Controller::warn_about_fixed_settings() {
 
 void Controller::begin_drain() {
   is_draining_ = true;
-  deployment_->stop();
+  const int64_t timeout_ms = runtime_.announce_grace_ms + runtime_.shutdown_timeout_ms;
+  service_manager_.stopping(draining_sentence(budget_->used(), timeout_ms), timeout_ms);
+  // A listener that a reload opened now would be one that nobody drains.
+  deployment_->close("the process is draining");
   watch_endpoints();
   log_.info("draining", {{"connections", fmt::format("{}", budget_->used())},
                          {"shutdown_timeout_ms", fmt::format("{}", runtime_.shutdown_timeout_ms)}});

@@ -13,9 +13,10 @@
 #include "lb/control/deployment.h"
 #include "lb/control/endpoints_watch.h"
 #include "lb/control/engine_choice.h"
+#include "lb/control/log_file.h"
+#include "lb/control/service_manager.h"
 #include "lb/control/signals.h"
 #include "lb/event/engine.h"
-#include "lb/net/fd.h"
 #include "lb/proxy/connection_budget.h"
 #include "lb/proxy/worker.h"
 #include "lb/util/log.h"
@@ -50,6 +51,9 @@ class Controller {
   void on_started(const absl::Status& status);
 
   void on_signal(int signal);
+  void reopen_logs();
+  Deployment::Hooks deployment_hooks();
+  std::string serving() const;  // for the service manager
   void on_reloaded(const absl::Status& status);
   void watch_endpoints();
   void warn_about_fixed_settings();
@@ -78,8 +82,8 @@ class Controller {
   util::LogLimit pause_limit_;
   std::function<void()> on_ready_;
 
-  net::UniqueFd access_fd_;
-  std::unique_ptr<util::LogSink> access_file_sink_;
+  ServiceManager service_manager_;
+  std::unique_ptr<LogFile> access_file_;  // when it is one
   util::LogSink* access_sink_ = nullptr;
 
   std::unique_ptr<event::Engine> engine_;

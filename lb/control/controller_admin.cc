@@ -66,12 +66,11 @@ void Controller::reload_for_admin(std::function<void(const ReloadOutcome&)> on_d
     return on_done(outcome);
   }
   deployment_->reload([this, on_done = std::move(on_done)](const absl::Status& status) {
-    on_reloaded(status);
     ReloadOutcome outcome;
     outcome.applied = status.ok();
     outcome.generation = deployment_->deployed().generation;
-    if (!status.ok()) {
-      outcome.error = std::string(status.message());
+    if (!status.ok()) outcome.error = std::string(status.message());
+    if (absl::IsInvalidArgument(status)) {
       for (const config::Fault& fault : deployment_->reload_state().faults) {
         outcome.faults.push_back(config::format(fault));
       }

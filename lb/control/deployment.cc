@@ -10,7 +10,14 @@
 namespace lb::control {
 namespace {
 
+void tell(const std::vector<Deployment::OnDone>& who, const absl::Status& status) {
+  for (const Deployment::OnDone& on_done : who) {
+    if (on_done) on_done(status);
+  }
+}
+
 std::string place_of(const config::Fault& fault) {
+  if (fault.where.line == 0) return fault.file;  // one that could not be read
   return fmt::format("{}:{}:{}", fault.file, fault.where.line, fault.where.column);
 }
 
@@ -29,8 +36,12 @@ absl::StatusOr<Deployed> compile_deployed(config::LoadResult loaded,
   return next;
 }
 
-Deployment::Deployment(event::Engine& engine, util::Log& log, Source source)
-    : engine_(engine), log_(log), source_(std::move(source)) {}
+Deployment::Deployment(event::Engine& engine, util::Log& log, Source source, Hooks hooks)
+    : engine_(engine), log_(log), source_(std::move(source)), hooks_(std::move(hooks)) {
+  begin_timer_.bind<&Deployment::begin_next>(this);
+}
+
+Deployment::~Deployment() { engine_.timers().stop(begin_timer_); }
 
 absl::Status Deployment::prepare(config::LoadResult loaded) {
   absl::StatusOr<Deployed> first = compile(std::move(loaded));
@@ -41,6 +52,7 @@ absl::Status Deployment::prepare(config::LoadResult loaded) {
 
 void Deployment::start(Workers& workers, OnDone on_done) {
   workers_ = &workers;
+  attempt_ = Attempt::kStart;
   running_.push_back(std::move(on_done));
   BoundSockets sockets =
       bind_listeners(*current_.snapshot, static_cast<uint32_t>(workers.size()), {});
@@ -52,15 +64,33 @@ void Deployment::start(Workers& workers, OnDone on_done) {
     report(current_);
     return finish(absl::UnavailableError("no listener could be bound"));
   }
-  adopt(std::move(current_), std::move(sockets.by_worker));
+  adopt(std::exchange(current_, {}), std::move(sockets.by_worker));
 }
 
 void Deployment::reload(OnDone on_done) {
-  if (is_busy()) {
-    waiting_.push_back(std::move(on_done));
-    return;
+  if (!closed_why_.empty()) return tell({on_done}, absl::UnavailableError(closed_why_));
+  waiting_.push_back(std::move(on_done));
+  begin_next();
+}
+
+void Deployment::close(std::string why) {
+  closed_why_ = std::move(why);
+  tell(std::exchange(waiting_, {}), absl::UnavailableError(closed_why_));
+}
+
+void Deployment::abandon(std::string why) {
+  close(std::move(why));
+  tell(std::exchange(running_, {}), absl::UnavailableError(closed_why_));
+}
+
+void Deployment::begin_next() {
+  if (attempt_ != Attempt::kNone || waiting_.empty()) return;
+  if (util::mono_now_ms() < next_begin_ms_) {
+    return engine_.timers().start(begin_timer_, next_begin_ms_);
   }
-  running_.push_back(std::move(on_done));
+  attempt_ = Attempt::kReload;
+  running_ = std::exchange(waiting_, {});
+  hooks_.on_begin();
   if (absl::Status status = apply(); !status.ok()) finish(status);
 }
 
@@ -102,7 +132,7 @@ absl::Status Deployment::refuse(std::vector<config::Fault> faults, std::string e
 }
 
 void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners) {
-  if (!is_refresh_) {
+  if (attempt_ != Attempt::kEndpoints) {
     report(next);
     next.generation = current_.generation + 1;
   }
@@ -118,13 +148,14 @@ void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListen
 void Deployment::on_worker_done() {
   if (--workers_left_ > 0) return;
   endpoints_.forget_gone();
-  if (std::exchange(is_refresh_, false)) {
+  if (attempt_ == Attempt::kEndpoints) {
     report_endpoints();
-    return finish(absl::OkStatus());
+    hooks_.on_endpoints_changed();
+  } else {
+    reload_state_ = ReloadState();
+    reload_state_.success_wall_us = util::wall_now_us();
   }
-  reload_state_ = ReloadState();
-  reload_state_.success_wall_us = util::wall_now_us();
-  if (current_.generation > 1) {
+  if (attempt_ == Attempt::kReload) {
     log_.info("reloaded", {{"generation", fmt::format("{}", current_.generation)},
                            {"listeners", fmt::format("{}", current_.snapshot->listeners.size())},
                            {"addresses", fmt::format("{}", current_.open.size())}});
@@ -133,14 +164,12 @@ void Deployment::on_worker_done() {
 }
 
 void Deployment::finish(const absl::Status& status) {
-  const std::vector<OnDone> done = std::exchange(running_, {});
-  for (const OnDone& on_done : done) {
-    if (on_done) on_done(status);
+  if (std::exchange(attempt_, Attempt::kNone) == Attempt::kReload) {
+    next_begin_ms_ = util::mono_now_ms() + kSpacingMs;
+    hooks_.on_end(status);
   }
-  if (waiting_.empty() || is_busy()) return;
-  running_ = std::exchange(waiting_, {});
-  if (is_stopped_) return finish(absl::UnavailableError("the process is draining"));
-  if (absl::Status again = apply(); !again.ok()) finish(again);
+  tell(std::exchange(running_, {}), status);
+  begin_next();
 }
 
 void Deployment::report(const Deployed& deployed) {

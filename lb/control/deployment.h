@@ -20,6 +20,7 @@
 #include "lb/event/engine.h"
 #include "lb/proxy/snapshot.h"
 #include "lb/proxy/worker.h"
+#include "lb/util/clock.h"
 #include "lb/util/log.h"
 
 namespace lb::control {
@@ -55,22 +56,34 @@ class Deployment {
   // OK once every worker has adopted the configuration, or why it was refused.
   using OnDone = std::function<void(absl::Status)>;
 
+  // Called at the two ends of each reload, however many have asked for it, and before any of them
+  // is told what came of it; and after a change of endpoints. All must be set.
+  struct Hooks {
+    std::function<void()> on_begin;
+    OnDone on_end;
+    std::function<void()> on_endpoints_changed;
+  };
+
   // All must outlive the deployment.
-  Deployment(event::Engine& engine, util::Log& log, Source source);
+  Deployment(event::Engine& engine, util::Log& log, Source source, Hooks hooks);
+  Deployment(const Deployment&) = delete;
+  Deployment& operator=(const Deployment&) = delete;
+  ~Deployment();
 
   // The first configuration, before there are workers: loads nothing, binds nothing.
   absl::Status prepare(config::LoadResult loaded);
-  // Binds and hands the first configuration to the workers; fails when nothing of
-  // what is to be served can be bound.
+  // Binds and hands the first configuration to the workers; fails when nothing of what is to be
+  // served can be bound.
   void start(Workers& workers, OnDone on_done);
 
-  // Loads again and goes over to what it finds. Attempts that arrive while one is under way become
-  // one more attempt after it, with one outcome for all.
+  // Loads again and goes over to what it finds. Attempts that arrive while one is under way, or
+  // right after one, become one more attempt after it, with one outcome for all.
   void reload(OnDone on_done);
-
-  // Before the workers are drained: from here on they are given nothing new, and whoever waits for
-  // a reload is told that there is none.
-  void stop() { is_stopped_ = true; }
+  // No more reloads: who waits for one is told `why` at once, who asks from now on as well. One
+  // that is under way comes to its end.
+  void close(std::string why);
+  // The same without waiting for the one under way: nobody will learn how it ended.
+  void abandon(std::string why);
 
   // Reads these endpoints files (endpoints_update.h) and goes over to what they say, with all else
   // as it is: no reload, no new generation. Returns those to be asked for again soon.
@@ -82,9 +95,15 @@ class Deployment {
     return compile_deployed(std::move(loaded), endpoints_);
   }
   const ReloadState& reload_state() const { return reload_state_; }
-  bool is_busy() const { return !running_.empty(); }
 
  private:
+  // What is under way.
+  enum class Attempt { kNone, kStart, kReload, kEndpoints };
+
+  // How soon after an attempt the next one may begin, so that a burst of signals is one attempt or
+  // two.
+  static constexpr util::MonoTimeMs kSpacingMs = 50;
+
   // How the endpoints of a service have changed.
   struct EndpointsChange {
     std::string service;
@@ -93,6 +112,8 @@ class Deployment {
     size_t total = 0;  // of the file, now
   };
 
+  // Begins a reload for all who wait, when nothing is under way and the last is long enough ago.
+  void begin_next();
   absl::Status apply();
   absl::Status refuse(std::vector<config::Fault> faults, std::string error);
   void adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners);
@@ -110,16 +131,19 @@ class Deployment {
   event::Engine& engine_;
   util::Log& log_;
   const Source source_;
+  const Hooks hooks_;
   Workers* workers_ = nullptr;
   balance::EndpointRegistry endpoints_;
   Deployed current_;
   ReloadState reload_state_;
-  std::vector<OnDone> running_;  // who waits for the attempt under way
-  std::vector<OnDone> waiting_;  // who came meanwhile
+  Attempt attempt_ = Attempt::kNone;
+  std::vector<OnDone> running_;             // who waits for the attempt under way
+  std::vector<OnDone> waiting_;             // for the next one
+  std::vector<EndpointsChange> refreshed_;  // what a change of endpoints comes to
   size_t workers_left_ = 0;
-  bool is_stopped_ = false;
-  bool is_refresh_ = false;                 // what is under way is no reload
-  std::vector<EndpointsChange> refreshed_;  // what it changes
+  util::MonoTimeMs next_begin_ms_ = 0;
+  event::Timer begin_timer_;
+  std::string closed_why_;  // empty = reloads are welcome
 };
 
 }  // namespace lb::control

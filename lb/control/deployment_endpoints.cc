@@ -31,7 +31,7 @@ size_t count_missing(const Targets& from, const Targets& in) {
 }  // namespace
 
 std::vector<std::string> Deployment::refresh_endpoints(const std::vector<std::string>& paths) {
-  if (is_busy()) return paths;
+  if (attempt_ != Attempt::kNone) return paths;
   std::vector<std::string> again;
   std::vector<config::EndpointsUpdate> updates = read_updates(paths, again);
   if (!updates.empty()) apply_updates(std::move(updates));
@@ -93,8 +93,7 @@ void Deployment::apply_updates(std::vector<config::EndpointsUpdate> updates) {
       of_worker.push_back({address, listener, net::UniqueFd()});
     }
   }
-  is_refresh_ = true;
-  running_.push_back(nullptr);
+  attempt_ = Attempt::kEndpoints;
   adopt(*std::move(next), std::move(listeners));
 }
 

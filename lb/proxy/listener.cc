@@ -57,8 +57,8 @@ void Listener::pause(const char* why) {
   if (state_ == State::kAccepting) engine_.timers().start(timer_, engine_.now_ms() + kPauseMs);
 }
 
-void Listener::drain(std::function<void()> on_closed) {
-  on_closed_ = std::move(on_closed);
+void Listener::drain(std::function<void()> on_drained) {
+  on_drained_ = std::move(on_drained);
   const bool was_paused = timer_.is_running();
   has_accepted_ = false;
   state_ = State::kDraining;
@@ -84,9 +84,7 @@ void Listener::on_timer() {
         engine_.timers().start(timer_, engine_.now_ms() + kDrainMs);
         return;
       }
-      state_ = State::kClosing;
-      if (accept_.in_flight()) return engine_.cancel(accept_);
-      return finish();
+      return std::exchange(on_drained_, nullptr)();
     case State::kClosing:
       if (!accept_.in_flight()) finish();
       return;

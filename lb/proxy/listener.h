@@ -30,10 +30,11 @@ class Listener {
   // queued too. Starts to accept the first time.
   void serve(std::shared_ptr<Router> router, size_t index);
 
-  // Takes no new clients from now on, accepts those that are queued, and closes the socket.
-  // `on_closed` is called once, later, never from inside this call.
-  void drain(std::function<void()> on_closed);
-  // The same without accepting what is queued.
+  // Takes no new clients from now on and accepts those that are queued. `on_drained` is called once
+  // nobody has come for a while; close() is next, at leisure.
+  void drain(std::function<void()> on_drained);
+  // Closes the socket; who is still queued is reset. `on_closed` is called once, later, never from
+  // inside this call.
   void close(std::function<void()> on_closed);
 
  private:
@@ -62,6 +63,7 @@ class Listener {
   size_t index_ = 0;  // into its snapshot's listeners
   State state_ = State::kAccepting;
   bool has_accepted_ = false;  // since draining was last looked at
+  std::function<void()> on_drained_;
   std::function<void()> on_closed_;
 };
 

@@ -37,37 +37,31 @@ class Worker::Loop {
 
   void adopt(const std::shared_ptr<Router>& router, std::vector<BoundListener> wanted,
              std::function<void()> on_done) {
+    LB_ASSERT(is_adopted());
     on_adopted_ = std::move(on_done);
-    Listeners kept;
-    for (BoundListener& entry : wanted) {
-      std::unique_ptr<Listener>& listener = kept[entry.address];
-      if (entry.fd.is_open()) {
-        listener = std::make_unique<Listener>(*engine_, table_, context_, std::move(entry.fd));
-      } else {
-        listener = std::move(listeners_.at(entry.address));
-        listeners_.erase(entry.address);
-      }
-      listener->serve(router, entry.listener);
-    }
-    for (auto& [address, listener] : listeners_) retire(std::move(listener));
-    listeners_ = std::move(kept);
-    tell_when_adopted();
+    wanted_ = std::move(wanted);
+    next_wanted_ = 0;
+    if (!wanted_.empty()) router_ = router;
+    leaving_.swap(listeners_);
+    go_on();
   }
 
   void drain(std::function<void()> on_drained) {
     on_drained_ = std::move(on_drained);
-    for (auto& [address, listener] : listeners_) retire(std::move(listener));
-    listeners_.clear();
-    tell_when_drained();
+    while (next_wanted_ < wanted_.size()) serve_next();
+    leaving_.merge(listeners_);
+    go_on();
   }
 
   void stop() {
     stopping_ = true;
     on_drained_ = nullptr;
     on_adopted_ = nullptr;
-    for (auto& [address, listener] : listeners_) retire(std::move(listener));
-    listeners_.clear();
+    wanted_.clear();
+    router_.reset();
+    leaving_.merge(listeners_);
     table_.close_all(CloseReason::kDrained);
+    go_on();
   }
 
  private:
@@ -81,25 +75,77 @@ class Worker::Loop {
     return (static_cast<uint64_t>(index) << kCounterBits) | (random.next() >> (65 - kCounterBits));
   }
 
-  bool is_idle() const { return listeners_.empty() && retired_.empty() && table_.is_empty(); }
+  // Opening and draining a listener takes the kernel some 10 us: with thousands of them a turn does
+  // a part, and the connections have theirs in between.
+  static constexpr int kListenersPerTurn = 32;
+
+  bool is_adopted() const {
+    return next_wanted_ >= wanted_.size() && leaving_.empty() && retired_.empty();
+  }
+  bool is_idle() const { return listeners_.empty() && is_adopted() && table_.is_empty(); }
+
+  bool has_work() const {
+    return next_wanted_ < wanted_.size() || !leaving_.empty() || !drained_.empty();
+  }
+
+  void go_on() {
+    for (int i = 0; i < kListenersPerTurn && has_work(); ++i) {
+      if (next_wanted_ < wanted_.size()) {
+        serve_next();
+      } else if (!leaving_.empty()) {
+        retire(std::move(leaving_.extract(leaving_.begin()).mapped()));
+      } else {
+        close(*drained_.back());
+        drained_.pop_back();
+      }
+    }
+    if (has_work()) go_on_later();
+    tell_when_adopted();
+    tell_when_drained();
+  }
+
+  void go_on_later() {
+    if (std::exchange(is_going_on_, true)) return;
+    engine_->post([this] {
+      is_going_on_ = false;
+      go_on();
+    });
+  }
+
+  void serve_next() {
+    BoundListener& entry = wanted_[next_wanted_++];
+    auto node = leaving_.extract(entry.address);
+    LB_ASSERT(node.empty() == entry.fd.is_open());
+    Listener& listener = entry.fd.is_open()
+                             ? *(listeners_[entry.address] = std::make_unique<Listener>(
+                                     *engine_, table_, context_, std::move(entry.fd)))
+                             : *listeners_.insert(std::move(node)).position->second;
+    listener.serve(router_, entry.listener);
+    if (next_wanted_ < wanted_.size()) return;
+    router_.reset();
+    wanted_.clear();
+  }
 
   void retire(std::unique_ptr<Listener> listener) {
     Listener* const retired = listener.get();
     retired_.emplace(retired, std::move(listener));
-    const auto on_closed = [this, retired] {
-      retired_.erase(retired);
+    if (stopping_) return close(*retired);
+    retired->drain([this, retired] {
+      drained_.push_back(retired);
+      go_on_later();
+    });
+  }
+
+  void close(Listener& retired) {
+    retired.close([this, &retired] {
+      retired_.erase(&retired);
       tell_when_adopted();
       tell_when_drained();
-    };
-    if (stopping_) {
-      retired->close(on_closed);
-    } else {
-      retired->drain(on_closed);
-    }
+    });
   }
 
   void tell_when_adopted() {
-    if (on_adopted_ && retired_.empty()) std::exchange(on_adopted_, nullptr)();
+    if (on_adopted_ && is_adopted()) std::exchange(on_adopted_, nullptr)();
   }
 
   void tell_when_drained() {
@@ -112,8 +158,16 @@ class Worker::Loop {
   std::unique_ptr<event::Engine> engine_;
   AccessLog access_log_;
   ConnectionTable table_;
-  Listeners listeners_;                                     // by address
+  Listeners listeners_;  // by address
+  // An adoption under way: what is to be served, from `next_wanted_` on still to be done, by whom,
+  // and what was open before and has not been asked for yet.
+  std::vector<BoundListener> wanted_;
+  size_t next_wanted_ = 0;
+  std::shared_ptr<Router> router_;
+  Listeners leaving_;
+  std::vector<Listener*> drained_;                          // retired ones, to be closed
   std::map<Listener*, std::unique_ptr<Listener>> retired_;  // draining or closing
+  bool is_going_on_ = false;                                // in a later turn
   bool stopping_ = false;
   std::function<void()> on_adopted_;
   std::function<void()> on_drained_;

@@ -1,5 +1,6 @@
 #include "lb/util/log_sink.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ LogSink::~LogSink() {
   }
   wakeup_.notify_one();
   writer_.join();
+  if (next_fd_ >= 0) ::close(next_fd_);
 }
 
 void LogSink::write(std::string_view lines) {
@@ -50,6 +52,15 @@ void LogSink::write(std::string_view lines) {
   wakeup_.notify_one();
 }
 
+void LogSink::replace_file(int fd) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (next_fd_ >= 0) ::close(next_fd_);
+    next_fd_ = fd;
+  }
+  wakeup_.notify_one();
+}
+
 uint64_t LogSink::dropped_lines() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return dropped_lines_;
@@ -59,8 +70,14 @@ void LogSink::run() {
   std::string lines;
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    wakeup_.wait(lock, [this] { return stopping_ || !pending_.empty() || untold_lines_ > 0; });
-    if (pending_.empty() && untold_lines_ == 0) return;
+    wakeup_.wait(lock, [this] {
+      return stopping_ || next_fd_ >= 0 || !pending_.empty() || untold_lines_ > 0;
+    });
+    take_next_file();
+    if (pending_.empty() && untold_lines_ == 0) {
+      if (stopping_) return;
+      continue;
+    }
     lines.clear();
     lines.swap(pending_);
     const uint64_t untold_lines = std::exchange(untold_lines_, 0);
@@ -78,6 +95,13 @@ void LogSink::run() {
     if (!was_written) dropped_lines_ += count_lines(lines);
     if (!was_written && stopping_) return;
   }
+}
+
+void LogSink::take_next_file() {
+  if (next_fd_ < 0) return;
+  // Keeps the number, which is not ours to change. It cannot fail: both are open.
+  ::dup3(next_fd_, fd_, O_CLOEXEC);
+  ::close(std::exchange(next_fd_, -1));
 }
 
 bool LogSink::write_out(const std::string& lines) {

@@ -29,11 +29,16 @@ class LogSink {
   // Whole lines, each with its newline. They are dropped as one when there is no room.
   void write(std::string_view lines);
 
+  // From now on lines go to what `fd` is open on, which takes the place of the file that the sink
+  // was made with, and is closed. Lines stay whole: what is being written ends where it began.
+  void replace_file(int fd);
+
   // Lines dropped so far, for want of room or because they could not be written.
   uint64_t dropped_lines() const;
 
  private:
   void run();
+  void take_next_file();
   // False when the lines were given up.
   bool write_out(const std::string& lines);
   bool has_given_up_waiting();
@@ -46,6 +51,7 @@ class LogSink {
   std::string pending_;         // guarded by mutex_, as is what follows
   uint64_t dropped_lines_ = 0;  // in all
   uint64_t untold_lines_ = 0;   // dropped, and not yet admitted in the log itself
+  int next_fd_ = -1;            // from replace_file(), until the writing thread takes it
   bool stopping_ = false;
   std::thread writer_;
 };

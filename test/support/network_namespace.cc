@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <sstream>
 
 #include "test/support/child_process.h"
@@ -49,6 +50,27 @@ void NetworkNamespace::ip(const std::string& arguments) const {
   for (std::string word; words >> word;) spawn.argv.push_back(word);
   const CommandResult result = run_command(spawn);
   if (result.code != 0) throw Failure("ip " + arguments + ": " + result.err);
+}
+
+void NetworkNamespace::set(const std::string& variable, const std::string& value) const {
+  std::ofstream file("/proc/sys/net/" + variable);
+  if (!(file << value << std::flush)) throw Failure("cannot set " + variable);
+}
+
+uint64_t NetworkNamespace::tcp_counter(const std::string& name) const {
+  // A line of names, then a line of numbers, each after "TcpExt:".
+  std::ifstream file("/proc/thread-self/net/netstat");
+  std::string names;
+  std::string values;
+  while (std::getline(file, names) && std::getline(file, values)) {
+    if (!names.starts_with("TcpExt:")) continue;
+    std::istringstream name_words(names);
+    std::istringstream value_words(values);
+    for (std::string word, value; name_words >> word && value_words >> value;) {
+      if (word == name) return std::stoull(value);
+    }
+  }
+  throw Failure("no TcpExt counter " + name);
 }
 
 }  // namespace lb::test

@@ -1,6 +1,7 @@
 // A network of the test's own: its ports are all free, and its routes can lead nowhere.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,10 @@ class NetworkNamespace {
 
   // `ip ARGUMENTS` of iproute2 in here; throws when it fails.
   void ip(const std::string& arguments) const;
+  // Sets a variable of this network: "ipv4/tcp_syncookies".
+  void set(const std::string& variable, const std::string& value) const;
+  // What the kernel has counted in this network: "ListenDrops" and the others of TcpExt.
+  uint64_t tcp_counter(const std::string& name) const;
 
  private:
   explicit NetworkNamespace(net::UniqueFd outside) : outside_(std::move(outside)) {}

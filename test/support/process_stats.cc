@@ -44,6 +44,23 @@ std::chrono::milliseconds cpu_time(pid_t pid) {
   return std::chrono::milliseconds((user_ticks + system_ticks) * 1000 / ::sysconf(_SC_CLK_TCK));
 }
 
+ThreadTime thread_time(pid_t pid, pid_t thread) {
+  std::ifstream file(proc_path(pid, "task/" + std::to_string(thread) + "/schedstat"));
+  int64_t ran_ns = 0;
+  int64_t waited_ns = 0;
+  if (!(file >> ran_ns >> waited_ns)) throw Failure("no schedstat of " + std::to_string(thread));
+  return {std::chrono::nanoseconds(ran_ns), std::chrono::nanoseconds(waited_ns)};
+}
+
+pid_t thread_of(pid_t pid, const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator(proc_path(pid, "task"))) {
+    std::ifstream file(task.path() / "comm");
+    std::string line;
+    if (std::getline(file, line) && line == name) return std::stoi(task.path().filename().string());
+  }
+  throw Failure("no thread " + name);
+}
+
 uint64_t private_dirty_bytes(pid_t pid) {
   std::ifstream file(proc_path(pid, "smaps_rollup"));
   for (std::string line; std::getline(file, line);) {

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "test/support/eventually.h"
 #include "test/support/failure.h"
@@ -50,7 +51,17 @@ void SluiceProcess::write_config(std::string_view config) const {
   if (text.find("[admin]") == std::string::npos) {
     text += "\n[admin]\nsocket = \"" + control_socket() + "\"\n";
   }
-  dir_.write("sluice.toml", text);
+  write_verbatim(text);
+}
+
+void SluiceProcess::write_verbatim(std::string_view text) const {
+  dir_.write("new.toml", text);
+  std::filesystem::rename(dir_.path("new.toml"), dir_.path("sluice.toml"));
+}
+
+CommandResult SluiceProcess::command(std::vector<std::string> arguments) const {
+  arguments.insert(arguments.end(), {"--socket", control_socket()});
+  return run_sluice(std::move(arguments));
 }
 
 std::vector<AccessRecord> SluiceProcess::records() const { return parse_records(log().lines()); }

@@ -36,8 +36,13 @@ class SluiceProcess {
   // Where it can be talked to, when its configuration has no [admin] of its own: a test's process
   // keeps away from the machine's.
   std::string control_socket() const { return dir_.path("control.sock"); }
-  // Replaces its configuration file; it notices at a reload.
+  // Replaces its configuration file in one step; it notices at a reload. The second writes no
+  // [admin] of its own.
   void write_config(std::string_view config) const;
+  void write_verbatim(std::string_view text) const;
+  std::string config_path() const { return dir_.path("sluice.toml"); }
+  // Runs `sluice ARGUMENTS` against its control socket.
+  CommandResult command(std::vector<std::string> arguments) const;
 
   ChildProcess& process() { return *child_; }
   pid_t pid() const { return child_->pid(); }

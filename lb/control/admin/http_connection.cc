@@ -34,7 +34,11 @@ void HttpConnection::start() {
 void HttpConnection::turn_away(const HttpResponse& response) { answer(response); }
 
 void HttpConnection::shut() {
-  close();
+  if (state_ == State::kSending) {
+    wake_in(kLastWordsMs);
+  } else {
+    close();
+  }
   settle();
 }
 
@@ -102,7 +106,7 @@ void HttpConnection::answer(const HttpResponse& response) {
 
 void HttpConnection::on_sent(event::Completion completion) {
   if (state_ == State::kSending) {
-    if (completion.result < 0) {
+    if (completion.result < 0 || server_.is_closing_) {
       close();
     } else {
       // Closing with something unread would take the answer back from a client that still writes.

@@ -26,11 +26,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void start();
   // Answers whatever the client says with this.
   void turn_away(const HttpResponse& response);
-  // Ends it at once; may destroy it.
+  // Ends it, at once or after the answer that is on its way; may destroy it.
   void shut();
 
  private:
   friend class HttpServer;
+
+  // How long an answer may still take when the server goes.
+  static constexpr int64_t kLastWordsMs = 200;
 
   enum class State { kReading, kHandling, kSending, kLingering, kClosed };
 

@@ -243,4 +243,38 @@ TEST_CASE("log sink: a reader that goes away stops nobody") {
   CHECK(time_to_end(std::move(sink)) < test::patience(milliseconds(500)));
 }
 
+TEST_CASE("log sink: another file takes over with whole lines, and the first one is let go") {
+  Pipe first;
+  Pipe second;
+  {
+    LogSink sink(first.writer.get(), RecordFormat::kLogfmt);
+    // More than the pipe takes: the sink is in the middle of it when the other file comes.
+    const std::string long_line = numbered(0, 200'000) + "\n";
+    sink.write(long_line);
+    REQUIRE(test::eventually([&] { return is_full(first); }));
+    sink.replace_file(second.writer.release());
+    sink.write("after\n");
+    // To its end, since nobody holds the first file any more but the sink.
+    CHECK(test::read_to_end(first.reader.get()) == long_line);
+  }
+  first.writer.reset();
+  CHECK(test::read_to_end(second.reader.get()) == "after\n");
+}
+
+TEST_CASE("log sink: the last of several files takes over, also when nothing is written") {
+  Pipe first;
+  Pipe second;
+  Pipe third;
+  {
+    LogSink sink(first.writer.get(), RecordFormat::kLogfmt);
+    sink.replace_file(second.writer.release());
+    sink.replace_file(third.writer.release());
+    CHECK(test::read_to_end(first.reader.get()).empty());
+    CHECK(test::read_to_end(second.reader.get()).empty());
+    sink.write("here\n");
+  }
+  first.writer.reset();
+  CHECK(test::read_to_end(third.reader.get()) == "here\n");
+}
+
 }  // namespace lb::util
