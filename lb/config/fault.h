@@ -7,7 +7,7 @@
 
 #include "lb/config/fault_code.h"
 #include "lb/config/position.h"
-#include "lb/config/reason.h"
+#include "lb/config/status/reason.h"
 
 namespace lb::config {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "lb/config/reader.h"
+#include "lb/config/read/reader.h"
 #include "lb/net/address.h"
 
 namespace lb::config {

@@ -8,12 +8,12 @@
 #include <utility>
 #include <variant>
 
-#include "lb/config/endpoints_update.h"
-#include "lb/config/fault_list.h"
-#include "lb/config/include.h"
-#include "lb/config/reader.h"
-#include "lb/config/schema.h"
-#include "lb/config/validate.h"
+#include "lb/config/read/endpoints_update.h"
+#include "lb/config/read/fault_list.h"
+#include "lb/config/read/include.h"
+#include "lb/config/read/reader.h"
+#include "lb/config/read/schema.h"
+#include "lb/config/read/validate.h"
 
 namespace lb::config {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "lb/config/fault.h"
-#include "lb/config/file_text.h"
 #include "lb/config/model.h"
+#include "lb/config/read/file_text.h"
 
 namespace lb::config {
 

@@ -12,10 +12,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lb/config/attach.h"
-#include "lb/config/conditions.h"
-#include "lb/config/endpoints_update.h"
+#include "lb/config/attach/attach.h"
 #include "lb/config/load.h"
+#include "lb/config/read/endpoints_update.h"
+#include "lb/config/status/conditions.h"
 #include "lb/control/binder.h"
 #include "lb/event/engine.h"
 #include "lb/proxy/snapshot.h"

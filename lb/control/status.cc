@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "fmt/format.h"
-#include "lb/config/timestamp.h"
+#include "lb/config/read/timestamp.h"
 
 namespace lb::control {
 namespace {

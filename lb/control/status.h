@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "lb/config/conditions.h"
+#include "lb/config/status/conditions.h"
 #include "lb/control/deployment.h"
 
 namespace lb::control {

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "lb/balance/endpoint_registry.h"
 #include "lb/balance/load_balancer.h"
-#include "lb/config/attach.h"
+#include "lb/config/attach/attach.h"
 #include "lb/config/model.h"
 #include "lb/net/address.h"
 #include "lb/proxy/close_reason.h"

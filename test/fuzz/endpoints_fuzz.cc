@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "lb/config/endpoints_file.h"
+#include "lb/config/read/endpoints_file.h"
 #include "lb/net/address.h"
 #include "test/fuzz/fuzz_target.h"
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <variant>
 
-#include "lb/config/toml_parse.h"
+#include "lb/config/read/toml_parse.h"
 #include "lb/control/convert/convert.h"
 #include "test/fuzz/fuzz_target.h"
 

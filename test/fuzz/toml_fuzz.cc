@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "lb/config/attach.h"
-#include "lb/config/conditions.h"
+#include "lb/config/attach/attach.h"
 #include "lb/config/load.h"
+#include "lb/config/status/conditions.h"
 #include "lb/proxy/snapshot.h"
 #include "test/fuzz/fuzz_target.h"
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "lb/config/timestamp.h"
+#include "lb/config/read/timestamp.h"
 #include "lb/control/convert/convert_kinds.h"
 #include "lb/control/convert/manifest_text.h"
 #include "lb/control/convert/toml_writer.h"

@@ -6,7 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "lb/config/unsupported.h"
+#include "lb/config/read/unsupported.h"
 #include "lb/control/convert/convert_kinds.h"
 #include "lb/control/convert/manifest_text.h"
 #include "lb/net/address.h"

@@ -1,5 +1,5 @@
 // Attachment and resolution against the API's rules and its conformance scenarios for TCPRoute.
-#include "lb/config/attach.h"
+#include "lb/config/attach/attach.h"
 
 #include <chrono>
 

@@ -1,5 +1,5 @@
 // Conditions beyond the 31 checks: what is well, what is partly so, and when times change.
-#include "lb/config/conditions.h"
+#include "lb/config/status/conditions.h"
 
 #include <cerrno>
 

@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "lb/config/attach.h"
-#include "lb/config/conditions.h"
+#include "lb/config/attach/attach.h"
 #include "lb/config/load.h"
+#include "lb/config/status/conditions.h"
 
 namespace lb::config {
 

@@ -1,5 +1,5 @@
 // The text of an endpoints file: what each line comes to, and where each fault is.
-#include "lb/config/endpoints_file.h"
+#include "lb/config/read/endpoints_file.h"
 
 #include <string>
 #include <utility>

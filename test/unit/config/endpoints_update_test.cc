@@ -1,13 +1,13 @@
 // Endpoints files within a load, and after it: whose fault is whose, and what stays when a file
 // breaks.
-#include "lb/config/endpoints_update.h"
+#include "lb/config/read/endpoints_update.h"
 
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
-#include "lb/config/endpoints_file.h"
+#include "lb/config/read/endpoints_file.h"
 #include "test/support/catch.h"
 #include "test/support/temp_dir.h"
 #include "test/unit/config/config_text.h"

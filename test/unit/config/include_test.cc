@@ -1,5 +1,5 @@
 // What a file includes: which files, in which order, and that every fault names its own file.
-#include "lb/config/include.h"
+#include "lb/config/read/include.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // Class A: everything that the API would refuse at admission, one check a case, by its code and
 // place.
-#include "lb/config/validate.h"
+#include "lb/config/read/validate.h"
 
 #include "test/support/catch.h"
 #include "test/unit/config/config_text.h"

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "lb/config/attach.h"
+#include "lb/config/attach/attach.h"
 #include "lb/config/load.h"
 #include "test/support/catch.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "lb/config/attach.h"
+#include "lb/config/attach/attach.h"
 #include "lb/config/load.h"
 #include "lb/proxy/snapshot.h"
 #include "test/support/catch.h"
