@@ -10,11 +10,13 @@
 
 #include "fmt/format.h"
 #include "lb/config/load.h"
+#include "lb/control/admin/status_services.h"
 #include "lb/control/controller.h"
 #include "lb/control/demo.h"
 #include "lb/control/demo_backend.h"
 #include "lb/control/status.h"
 #include "lb/util/clock.h"
+#include "lb/util/counted.h"
 
 namespace lb::control {
 namespace {
@@ -86,7 +88,7 @@ struct Check {
   config::Status status;
   size_t listeners = 0;
   size_t routes = 0;
-  size_t services = 0;
+  nlohmann::json services = nlohmann::json::array();
 };
 
 absl::Status check_loaded(config::LoadResult loaded, const Options& options, Check& check) {
@@ -97,7 +99,7 @@ absl::Status check_loaded(config::LoadResult loaded, const Options& options, Che
   check.faults.insert(check.faults.end(), findings.begin(), findings.end());
   check.listeners = deployed->snapshot->listeners.size();
   check.routes = deployed->snapshot->routes.size();
-  check.services = deployed->loaded.config->services.size();
+  check.services = services_status(*deployed, false);
   config::StatusInput input = {*deployed->loaded.config, deployed->attachment};
   input.generation = 1;
   input.now_ms = util::wall_now_us() / 1000;
@@ -140,6 +142,8 @@ int check_command(const Options& options) {
   print_faults(check.faults);
   if (options.json) {
     nlohmann::json json = status_json(check.status);
+    json["generation"] = check.status.generation;
+    json["services"] = check.services;
     json["faults"] = faults_json(check.faults);
     fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   } else if (is_valid) {
@@ -148,9 +152,12 @@ int check_command(const Options& options) {
   if (!is_valid) return kBadConfig;
   const bool fails = options.strict && !check.faults.empty();
   if (!options.json) {
-    fmt::print("{}: {}: {} listeners, {} routes, {} services, {} warnings\n", options.config_path,
-               fails ? "not valid with --strict" : "valid", check.listeners, check.routes,
-               check.services, check.faults.size());
+    fmt::print("{}: {}: {}, {}, {}, {}\n", options.config_path,
+               fails ? "not valid with --strict" : "valid",
+               util::counted(check.listeners, "listener", "listeners"),
+               util::counted(check.routes, "route", "routes"),
+               util::counted(check.services.size(), "service", "services"),
+               util::counted(check.faults.size(), "warning", "warnings"));
   }
   return fails ? kBadConfig : kSuccess;
 }

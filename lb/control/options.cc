@@ -1,12 +1,16 @@
 #include "lb/control/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "fmt/format.h"
 #include "lb/util/duration.h"
+#include "lb/util/suggest.h"
 
 namespace lb::control {
 namespace {
@@ -77,6 +81,21 @@ std::vector<std::pair<CLI::App*, Command>> add_talking_commands(CLI::App& app, O
           {drain, Command::kDrain}};
 }
 
+// Whether the first word should be a command and is none; says what was probably meant.
+bool is_unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || std::string_view(argv[1]).starts_with('-')) return false;
+  const std::string_view word = argv[1];
+  std::vector<std::string_view> known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known.emplace_back(command->get_name());
+  }
+  if (std::find(known.begin(), known.end(), word) != known.end()) return false;
+  const std::string_view meant = util::suggest(word, known);
+  std::cerr << fmt::format("sluice: there is no command \"{}\"{}; `sluice --help` lists them\n",
+                           word, meant.empty() ? "" : fmt::format(", did you mean \"{}\"?", meant));
+  return true;
+}
+
 }  // namespace
 
 ParsedOptions parse_options(int argc, char** argv) {
@@ -102,6 +121,7 @@ ParsedOptions parse_options(int argc, char** argv) {
   CLI::App* version = app.add_subcommand("version", "Version, libraries, and engines found here");
   version->add_flag("--json", options.json, "As JSON");
 
+  if (is_unknown_command(app, argc, argv)) return {std::nullopt, 2};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

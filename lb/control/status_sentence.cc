@@ -2,16 +2,11 @@
 
 #include <time.h>
 
-#include <string_view>
-
 #include "fmt/format.h"
+#include "lb/util/counted.h"
 
 namespace lb::control {
 namespace {
-
-std::string counted(uint64_t count, std::string_view one, std::string_view many) {
-  return fmt::format("{} {}", count, count == 1 ? one : many);
-}
 
 std::string local_time(int64_t wall_us) {
   const time_t seconds = wall_us / 1'000'000;
@@ -28,14 +23,15 @@ std::string serving_sentence(const Deployed& deployed, const ReloadState& reload
   for (const config::Service& service : deployed.loaded.config->services) {
     endpoints += service.endpoints.size();
   }
-  std::string sentence = counted(deployed.snapshot->listeners.size(), "listener", "listeners");
+  std::string sentence =
+      util::counted(deployed.snapshot->listeners.size(), "listener", "listeners");
   if (!deployed.bind_failures.empty()) {
     sentence += fmt::format(" ({} not bound)",
-                            counted(deployed.bind_failures.size(), "address", "addresses"));
+                            util::counted(deployed.bind_failures.size(), "address", "addresses"));
   }
-  sentence +=
-      fmt::format(", {}, generation {}, loaded {}", counted(endpoints, "endpoint", "endpoints"),
-                  deployed.generation, local_time(reload.success_wall_us));
+  sentence += fmt::format(", {}, generation {}, loaded {}",
+                          util::counted(endpoints, "endpoint", "endpoints"), deployed.generation,
+                          local_time(reload.success_wall_us));
   if (!reload.was_successful) {
     sentence += fmt::format("; the last reload was refused: {}", reload.error);
   }
@@ -44,7 +40,7 @@ std::string serving_sentence(const Deployed& deployed, const ReloadState& reload
 
 std::string draining_sentence(int64_t connections, int64_t timeout_ms) {
   return fmt::format("draining: {} left, for {} s at most",
-                     counted(static_cast<uint64_t>(connections), "connection", "connections"),
+                     util::counted(static_cast<uint64_t>(connections), "connection", "connections"),
                      (timeout_ms + 999) / 1000);
 }
 

@@ -54,6 +54,13 @@ TEST_CASE("check --json has the shape of status, and the faults") {
   CHECK(conditions[1]["status"] == "False");
   CHECK(conditions[1]["reason"] == "BackendNotFound");
   CHECK(status["faults"][0]["reason"] == "BackendNotFound");
+  CHECK(status["generation"] == 1);
+  CHECK(status["services"].empty());
+  config.service("web", {ip_address("127.0.0.1", 9)});
+  const json more = json::parse(check(dir.write("more.toml", config.str()), {"--json"}).out);
+  const json& endpoint = more["services"][0]["endpoints"][0];
+  CHECK(endpoint["address"] == "127.0.0.1");
+  CHECK_FALSE(endpoint.contains("active"));
   CHECK(status["faults"][0]["file"] == path);
   CHECK(check(path, {"--strict"}).code == 2);
   CHECK(check(path, {"--strict", "--json"}).code == 2);

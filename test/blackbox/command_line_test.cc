@@ -38,6 +38,9 @@ TEST_CASE("help, version and bad usage") {
 
   CHECK(run_sluice({}).code == 2);
   CHECK(run_sluice({"fly"}).code == 2);
+  const CommandResult typo = run_sluice({"chekc", "--strict"});
+  CHECK(typo.code == 2);
+  CHECK_THAT(typo.err, Contains("no command \"chekc\", did you mean \"check\"?"));
   CHECK(run_sluice({"run", "--no-such-option"}).code == 2);
   CHECK(run_sluice({"run", "--engine", "steam"}).code == 2);
   CHECK(run_sluice({"run", "--workers", "many"}).code == 2);

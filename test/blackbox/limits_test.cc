@@ -143,8 +143,10 @@ TEST_CASE("out of descriptors: accepting pauses without burning CPU or log, and 
     REQUIRE(served(balancer.address()));
     limit_open_files(pid, 256);  // not known to the process: accept itself runs out
   }
-  // A multishot accept goes by the limit of when it was armed, and may take most of what is left.
+  // A multishot accept goes by the limit of when it was armed, and may take most of what is left,
+  // or none of it.
   const size_t least = late ? 1 : 50;
+  const size_t most = late ? 256 : 128;
 
   Crowd crowd(balancer.address(), 1000);
   const bool enough = eventually([&] {
@@ -156,7 +158,7 @@ TEST_CASE("out of descriptors: accepting pauses without burning CPU or log, and 
   INFO(crowd.served.size() << " served, " << crowd.refused << " refused, " << crowd.clients.size()
                            << " waiting");
   REQUIRE(enough);
-  CHECK(crowd.served.size() < 128);
+  CHECK(crowd.served.size() < most);
   const auto other_lines = [&] {
     return balancer.process().log().lines().size() - balancer.process().records().size();
   };

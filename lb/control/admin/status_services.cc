@@ -67,11 +67,13 @@ nlohmann::json service_status(const config::Service& service, const LiveEndpoint
 
 }  // namespace
 
-nlohmann::json services_status(const Deployed& deployed) {
+nlohmann::json services_status(const Deployed& deployed, bool is_live) {
   const LiveEndpoints live = live_endpoints(*deployed.snapshot);
   nlohmann::json services = nlohmann::json::array();
   for (const config::Service& service : deployed.loaded.config->services) {
     services.push_back(service_status(service, live));
+    if (is_live) continue;
+    for (nlohmann::json& endpoint : services.back()["endpoints"]) endpoint.erase("active");
   }
   return services;
 }
