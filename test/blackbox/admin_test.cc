@@ -19,6 +19,7 @@
 #include "test/support/failure.h"
 #include "test/support/port_allocator.h"
 #include "test/support/process_stats.h"
+#include "test/support/scale.h"
 #include "test/support/tcp_backend.h"
 
 namespace lb::test {
@@ -420,7 +421,8 @@ TEST_CASE("a thousand clients and a line without end hold up neither the data no
   CHECK(sent_bytes < 16U << 20);
   CHECK(read_all(endless).starts_with("HTTP/1.1 431 "));
   CHECK(ask(served.process, "/diff", {"-d", std::string(100'000, 'x')}).status == 413);
-  CHECK(private_dirty_bytes(served.process.pid()) < 64U << 20);
+  // A sanitizer keeps what is freed, and shadows of it.
+  if (!kSanitized) CHECK(private_dirty_bytes(served.process.pid()) < 64U << 20);
   endless.close();
   CHECK(test::served(served.address()));
   served.process.stop();
