@@ -1,0 +1,129 @@
+#include "bench/load.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "bench/load_exchange.h"
+#include "bench/load_stream.h"
+#include "bench/process_meter.h"
+#include "lb/util/clock.h"
+
+namespace lb::bench {
+namespace {
+
+constexpr int64_t kPrepareNs = 15'000'000'000;
+constexpr int64_t kSettleNs = 700'000'000;
+constexpr int64_t kLongestWaitNs = 10'000'000;
+// Exchanges a second beside the streams of kMixed, unless asked otherwise.
+constexpr double kMixedRate = 2000;
+
+int64_t now() { return util::clock_ns(CLOCK_MONOTONIC); }
+
+class Run {
+ public:
+  Run(Poller& poller, const LoadOptions& options, const std::atomic<bool>& stop)
+      : poller_(poller), options_(options), stop_(stop) {}
+
+  LoadResult run() {
+    const ProcessCost before = cost_of(options_.pids);
+    open();
+    turn_until(now() + kPrepareNs, [this] { return is_prepared(); });
+    result_.connections = ready();
+    if (result_.connections > 0 && !stop_) {
+      if (options_.workload == Workload::kIdle) {
+        weigh(before);
+      } else {
+        start();
+      }
+      measure();
+    }
+    result_.errors = errors_;
+    return std::move(result_);
+  }
+
+ private:
+  void open() {
+    const Workload workload = options_.workload;
+    if (workload != Workload::kStream) {
+      exchange_.emplace(poller_, options_, workload != Workload::kCRR, errors_);
+    }
+    if (workload == Workload::kStream || workload == Workload::kMixed) {
+      const bool mixed = workload == Workload::kMixed;
+      stream_.emplace(poller_, options_, mixed ? options_.streams : options_.connections, errors_);
+    }
+  }
+
+  bool is_prepared() const {
+    return (!exchange_ || exchange_->is_prepared()) && (!stream_ || stream_->is_prepared());
+  }
+
+  uint32_t ready() const {
+    return (exchange_ ? exchange_->ready() : 0) + (stream_ ? stream_->ready() : 0);
+  }
+
+  void start() {
+    const bool mixed = options_.workload == Workload::kMixed;
+    const double rate = mixed && options_.rate == 0 ? kMixedRate : options_.rate;
+    if (exchange_) exchange_->start(now(), rate);
+    turn_until(now() + options_.warmup_ms * 1'000'000, [] { return false; });
+  }
+
+  void weigh(const ProcessCost& before) {
+    turn_until(now() + kSettleNs, [] { return false; });
+    const ProcessCost after = cost_of(options_.pids);
+    const auto per_connection = [this](uint64_t more, uint64_t less) {
+      return (static_cast<double>(more) - static_cast<double>(less)) / result_.connections;
+    };
+    result_.private_bytes_per_connection =
+        per_connection(after.private_bytes, before.private_bytes);
+    result_.resident_bytes_per_connection =
+        per_connection(after.resident_bytes, before.resident_bytes);
+  }
+
+  void measure() {
+    if (exchange_) exchange_->begin_recording();
+    if (stream_) stream_->begin_recording();
+    const double proxy_before = cpu_seconds_of(options_.pids);
+    const double own_before = own_cpu_seconds();
+    const int64_t begin_ns = now();
+    turn_until(begin_ns + options_.duration_ms * 1'000'000, [this] {
+      return options_.count > 0 && exchange_ && exchange_->operations() >= options_.count;
+    });
+    const int64_t end_ns = now();
+    result_.proxy_cpu_seconds = cpu_seconds_of(options_.pids) - proxy_before;
+    result_.own_cpu_seconds = own_cpu_seconds() - own_before;
+    result_.seconds = static_cast<double>(end_ns - begin_ns) * 1e-9;
+    if (stream_) result_.stream_bytes = stream_->moved_bytes();
+    if (!exchange_) return;
+    exchange_->stop(end_ns);
+    result_.behind = exchange_->behind(end_ns);
+    result_.operations = exchange_->operations();
+    result_.latency = exchange_->latency();
+  }
+
+  template <typename Done>
+  void turn_until(int64_t deadline_ns, Done done) {
+    for (int64_t now_ns = now(); now_ns < deadline_ns && !stop_ && !done(); now_ns = now()) {
+      int64_t wait_ns = std::min(kLongestWaitNs, deadline_ns - now_ns);
+      if (exchange_) wait_ns = std::min(wait_ns, exchange_->on_turn(now_ns));
+      if (stream_) stream_->on_turn(now_ns);
+      poller_.turn(wait_ns);
+    }
+  }
+
+  Poller& poller_;
+  const LoadOptions& options_;
+  const std::atomic<bool>& stop_;
+  ErrorCounts errors_;
+  LoadResult result_;
+  std::optional<ExchangeLoad> exchange_;
+  std::optional<StreamLoad> stream_;
+};
+
+}  // namespace
+
+LoadResult run_load(Poller& poller, const LoadOptions& options, const std::atomic<bool>& stop) {
+  return Run(poller, options, stop).run();
+}
+
+}  // namespace lb::bench

@@ -1,0 +1,193 @@
+#include "bench/report_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace lb::bench {
+namespace {
+
+std::string number(double value) {
+  if (value >= 1000) return fmt::format("{:.0f}", value);
+  if (value >= 100) return fmt::format("{:.1f}", value);
+  return fmt::format("{:.3g}", value);
+}
+
+std::string ratio_cell(const Series* ours, const Series* theirs) {
+  if (ours == nullptr || theirs == nullptr) return "-";
+  const Ratio ratio = ratio_of(ours->values(), theirs->values());
+  if (ratio.value <= 0) return "-";
+  return fmt::format("{:.2f} ({:.2f} to {:.2f})", ratio.value, ratio.lowest, ratio.highest);
+}
+
+std::string median_cell(const Series* series) {
+  if (series == nullptr) return "-";
+  return fmt::format("{}: {}", series->contender, number(series->median_value()));
+}
+
+template <typename Member>
+double median_of(const Series& series, Member member) {
+  std::vector<double> values;
+  for (const Sample& sample : series.samples) values.push_back(sample.*member);
+  return median(values);
+}
+
+std::vector<std::string> contender_names(const Comparison& comparison) {
+  std::vector<std::string> names;
+  for (const Line& line : comparison.lines) {
+    for (const Series& series : line.series) {
+      if (std::find(names.begin(), names.end(), series.contender) == names.end()) {
+        names.push_back(series.contender);
+      }
+    }
+  }
+  return names;
+}
+
+// Columns are of terminal characters; all text is ASCII.
+std::vector<size_t> widths_of(const Rows& rows) {
+  std::vector<size_t> widths;
+  for (const std::vector<std::string>& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  return widths;
+}
+
+std::string environment_text(const Environment& environment) {
+  std::string text =
+      fmt::format("- command: `{}`\n- kernel: {}\n- CPU: {}; {}\n", environment.command,
+                  environment.kernel, environment.cpu, environment.cpus_used);
+  for (const std::string& version : environment.versions) text += fmt::format("- {}\n", version);
+  for (const std::string& name : environment.missing) {
+    text += fmt::format("- not found, left out: {}\n", name);
+  }
+  return text;
+}
+
+}  // namespace
+
+Rows ratio_rows(const Comparison& comparison) {
+  Rows rows = {{"workload", "unit", "best of Sluice", "best peer", "to the best peer",
+                "best bare relay", "to the bare relay"}};
+  for (const Line& line : comparison.lines) {
+    const Series* ours = line.best(Role::kSluice);
+    const Series* peer = line.best(Role::kPeer);
+    const Series* floor = line.best(Role::kFloor);
+    rows.push_back({line.workload, unit_of(line.metric), median_cell(ours), median_cell(peer),
+                    ratio_cell(ours, peer), median_cell(floor), ratio_cell(ours, floor)});
+  }
+  return rows;
+}
+
+Rows median_rows(const Comparison& comparison) {
+  const std::vector<std::string> names = contender_names(comparison);
+  Rows rows = {{"workload", "unit"}};
+  rows[0].insert(rows[0].end(), names.begin(), names.end());
+  for (const Line& line : comparison.lines) {
+    std::vector<std::string> row = {line.workload, unit_of(line.metric)};
+    for (const std::string& name : names) {
+      const auto found =
+          std::find_if(line.series.begin(), line.series.end(),
+                       [&name](const Series& series) { return series.contender == name; });
+      const bool is_measured = found != line.series.end() && !found->samples.empty();
+      row.push_back(is_measured ? number(found->median_value()) : "-");
+    }
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+Rows detail_rows(const Comparison& comparison) {
+  Rows rows = {{"workload", "contender", "median", "lowest", "highest", "rate", "p50 us", "p99 us",
+                "proxy core", "load core", "errors"}};
+  for (const Line& line : comparison.lines) {
+    for (const Series& series : line.series) {
+      if (series.samples.empty()) continue;
+      const std::vector<double> values = series.values();
+      uint64_t errors = 0;
+      for (const Sample& sample : series.samples) errors += sample.errors;
+      rows.push_back({line.workload, series.contender, number(median(values)),
+                      number(*std::min_element(values.begin(), values.end())),
+                      number(*std::max_element(values.begin(), values.end())),
+                      number(median_of(series, &Sample::rate)),
+                      number(median_of(series, &Sample::p50_us)),
+                      number(median_of(series, &Sample::p99_us)),
+                      fmt::format("{:.0f}%", 100 * median_of(series, &Sample::proxy_busy)),
+                      fmt::format("{:.0f}%", 100 * median_of(series, &Sample::load_busy)),
+                      fmt::format("{}", errors)});
+    }
+  }
+  return rows;
+}
+
+std::string table_text(const Rows& rows, bool markdown) {
+  const std::vector<size_t> widths = widths_of(rows);
+  std::string text;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::string line = markdown ? "|" : "";
+    for (size_t column = 0; column < rows[i].size(); ++column) {
+      line += fmt::format("{}{:<{}}{}", markdown ? " " : "", rows[i][column], widths[column],
+                          markdown ? " |" : "  ");
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+    if (!markdown || i > 0) continue;
+    text += "|";
+    for (const size_t width : widths) text += std::string(width + 2, '-') + "|";
+    text += "\n";
+  }
+  return text;
+}
+
+std::string comparison_text(const Comparison& comparison) {
+  return fmt::format("{}\n{}\n{}\n{}", environment_text(comparison.environment),
+                     table_text(detail_rows(comparison), false),
+                     table_text(median_rows(comparison), false),
+                     table_text(ratio_rows(comparison), false));
+}
+
+std::string comparison_markdown(const Comparison& comparison, const std::string& plot) {
+  const std::string picture =
+      plot.empty() ? "" : fmt::format("![Cost relative to the best peer]({})\n\n", plot);
+  return fmt::format(
+      "# Results\n\nMade by `sluice-bench compare`. One worker on one core; lower is better; "
+      "medians "
+      "of interleaved\nrounds, in brackets the lowest and highest ratio of a round.\n\n{}\n"
+      "{}\n{}## Medians\n\n{}\n## Details\n\n{}",
+      environment_text(comparison.environment), table_text(ratio_rows(comparison), true), picture,
+      table_text(median_rows(comparison), true), table_text(detail_rows(comparison), true));
+}
+
+nlohmann::json comparison_json(const Comparison& comparison) {
+  const Environment& environment = comparison.environment;
+  nlohmann::json lines = nlohmann::json::array();
+  for (const Line& line : comparison.lines) {
+    nlohmann::json contenders = nlohmann::json::object();
+    for (const Series& series : line.series) {
+      nlohmann::json samples = nlohmann::json::array();
+      for (const Sample& sample : series.samples) {
+        samples.push_back({{"value", sample.value},
+                           {"rate", sample.rate},
+                           {"p50_us", sample.p50_us},
+                           {"p99_us", sample.p99_us},
+                           {"proxy_busy", sample.proxy_busy},
+                           {"load_busy", sample.load_busy},
+                           {"errors", sample.errors}});
+      }
+      contenders[series.contender] = {{"median", series.median_value()}, {"samples", samples}};
+    }
+    lines.push_back(
+        {{"workload", line.workload}, {"unit", unit_of(line.metric)}, {"contenders", contenders}});
+  }
+  return {{"kernel", environment.kernel},
+          {"cpu", environment.cpu},
+          {"cpus_used", environment.cpus_used},
+          {"command", environment.command},
+          {"versions", environment.versions},
+          {"missing", environment.missing},
+          {"lines", lines}};
+}
+
+}  // namespace lb::bench
