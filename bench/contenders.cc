@@ -22,7 +22,7 @@ std::string find_program(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(std::string(path == nullptr ? "" : path) + ":/usr/sbin");
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = fmt::format("{}/{}", folder, name);
+    std::string candidate = fmt::format("{}/{}", folder, name);
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return "";

@@ -94,10 +94,10 @@ int run_compare(const Options& options) {
   const Comparison comparison = run_comparison(options.compare, stop);
   fmt::print("{}", comparison_text(comparison));
   const std::string plot = std::filesystem::path(options.plot_path).filename();
-  const bool is_written =
-      write_file(options.json_path, comparison_json(comparison).dump(2) + "\n") &
-      write_file(options.plot_path, svg_plot(comparison)) &
-      write_file(options.markdown_path, comparison_markdown(comparison, plot));
+  bool is_written = write_file(options.json_path, comparison_json(comparison).dump(2) + "\n");
+  is_written = write_file(options.plot_path, svg_plot(comparison)) && is_written;
+  is_written =
+      write_file(options.markdown_path, comparison_markdown(comparison, plot)) && is_written;
   return is_written && !stop ? 0 : 1;
 }
 

@@ -30,8 +30,8 @@ std::vector<char> make_table() {
 }  // namespace
 
 const char* stream_bytes_at(uint64_t offset) {
-  static const std::vector<char> table = make_table();
-  return table.data() + offset % kPatternPeriod;
+  static const std::vector<char> kTable = make_table();
+  return kTable.data() + offset % kPatternPeriod;
 }
 
 int64_t StreamWriter::write_some(int fd, uint64_t limit_bytes) {

@@ -54,8 +54,8 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
 }  // namespace
 
 const std::vector<WorkloadPlan>& workload_plans() {
-  static const std::vector<WorkloadPlan> plans = make_plans();
-  return plans;
+  static const std::vector<WorkloadPlan> kPlans = make_plans();
+  return kPlans;
 }
 
 std::vector<WorkloadPlan> choose_plans(const std::vector<std::string>& names,
