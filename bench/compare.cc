@@ -263,8 +263,8 @@ class Comparing {
     return argv;
   }
 
-  static Sample sample_of(const WorkloadPlan& plan, const LoadResult& result,
-                          uint64_t backend_errors) {
+  Sample sample_of(const WorkloadPlan& plan, const LoadResult& result,
+                   uint64_t backend_errors) const {
     Sample sample;
     const double seconds = std::max(result.seconds, 1e-9);
     sample.p50_us = static_cast<double>(result.latency.quantile_ns(0.5)) / 1000;
@@ -272,6 +272,11 @@ class Comparing {
     sample.rate = static_cast<double>(result.operations) / seconds;
     sample.proxy_busy = result.proxy_cpu_seconds / seconds;
     sample.load_busy = result.own_cpu_seconds / seconds;
+    const auto cpu = static_cast<size_t>(proxy_cpu_);
+    if (cpu < result.busy_seconds_by_cpu.size()) {
+      const double others = result.busy_seconds_by_cpu[cpu] - result.proxy_cpu_seconds;
+      sample.others_busy = std::max(0.0, others / seconds);
+    }
     sample.errors = result.errors.total() + backend_errors;
     switch (plan.metric) {
       case Metric::kCPUPerOperation:
@@ -300,11 +305,11 @@ class Comparing {
   void tell(const WorkloadPlan& plan, int round, const Contender& contender,
             const std::optional<Sample>& sample) const {
     const std::string value =
-        sample
-            ? fmt::format("{:10.3f} {}, proxy {:3.0f}%, load {:3.0f}%{}", sample->value,
-                          unit_of(plan.metric), 100 * sample->proxy_busy, 100 * sample->load_busy,
-                          sample->errors > 0 ? fmt::format(", {} errors", sample->errors) : "")
-            : "no answer";
+        sample ? fmt::format("{:10.3f} {}, proxy {:3.0f}%, load {:3.0f}%, others {:3.0f}%{}",
+                             sample->value, unit_of(plan.metric), 100 * sample->proxy_busy,
+                             100 * sample->load_busy, 100 * sample->others_busy,
+                             sample->errors > 0 ? fmt::format(", {} errors", sample->errors) : "")
+               : "no answer";
     fmt::print(stderr, "{} {}/{} {:<26} {}\n", plan.name, round + 1, options_.rounds,
                contender.name, value);
   }

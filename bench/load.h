@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <vector>
 
 #include "bench/error_counts.h"
 #include "bench/histogram.h"
@@ -22,6 +23,8 @@ struct LoadResult {
   // Of `pids`, during the measurement.
   double proxy_cpu_seconds = 0;
   double own_cpu_seconds = 0;  // of this process
+  // Of each CPU, whoever used it.
+  std::vector<double> busy_seconds_by_cpu = {};
   // Of `pids`, per connection: what they held more once all connections stood still than before
   // the first one. Only after kIdle.
   double private_bytes_per_connection = 0;

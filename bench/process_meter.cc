@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <fstream>
@@ -65,6 +67,27 @@ double cpu_seconds_of(const std::vector<pid_t>& pids) {
   double sum = 0;
   for (const pid_t pid : with_children(pids)) sum += cpu_seconds(pid);
   return sum;
+}
+
+std::vector<double> busy_seconds_by_cpu() {
+  std::vector<double> busy;
+  const auto ticks_per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
+  std::ifstream file("/proc/stat");
+  for (std::string line; std::getline(file, line);) {
+    size_t cpu = 0;
+    // proc(5): user, nice, system, idle, iowait, irq, softirq, steal.
+    unsigned long long ticks[8] = {};
+    if (std::sscanf(line.c_str(), "cpu%zu %llu %llu %llu %llu %llu %llu %llu %llu", &cpu, &ticks[0],
+                    &ticks[1], &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6],
+                    &ticks[7]) != 9) {
+      continue;
+    }
+    busy.resize(std::max(busy.size(), cpu + 1));
+    busy[cpu] =
+        static_cast<double>(ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7]) /
+        ticks_per_second;
+  }
+  return busy;
 }
 
 double own_cpu_seconds() {

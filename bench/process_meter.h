@@ -20,5 +20,8 @@ ProcessCost cost_of(const std::vector<pid_t>& pids);
 // Of all the processes with their children, the time alone: cheap.
 double cpu_seconds_of(const std::vector<pid_t>& pids);
 double own_cpu_seconds();
+// By CPU: the time it has not been idle since it was started, whoever it worked for; in clock
+// ticks, so only good for whether somebody else was there.
+std::vector<double> busy_seconds_by_cpu();
 
 }  // namespace lb::bench

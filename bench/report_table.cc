@@ -55,7 +55,28 @@ std::vector<size_t> widths_of(const Rows& rows) {
   return widths;
 }
 
-std::string environment_text(const Environment& environment) {
+// Beyond this share of a core, others have had a say in the result.
+constexpr double kQuiet = 0.05;
+
+std::string disturbance_text(const Comparison& comparison) {
+  size_t samples = 0;
+  size_t disturbed = 0;
+  for (const Line& line : comparison.lines) {
+    for (const Series& series : line.series) {
+      samples += series.samples.size();
+      disturbed += static_cast<size_t>(
+          std::count_if(series.samples.begin(), series.samples.end(),
+                        [](const Sample& sample) { return sample.others_busy > kQuiet; }));
+    }
+  }
+  return fmt::format(
+      "- in {} of {} measurements somebody else used more than {:.0f} percent of the "
+      "proxy's core\n",
+      disturbed, samples, 100 * kQuiet);
+}
+
+std::string environment_text(const Comparison& comparison) {
+  const Environment& environment = comparison.environment;
   std::string text =
       fmt::format("- command: `{}`\n- kernel: {}\n- CPU: {}; {}\n", environment.command,
                   environment.kernel, environment.cpu, environment.cpus_used);
@@ -63,7 +84,7 @@ std::string environment_text(const Environment& environment) {
   for (const std::string& name : environment.missing) {
     text += fmt::format("- not found, left out: {}\n", name);
   }
-  return text;
+  return text + disturbance_text(comparison);
 }
 
 }  // namespace
@@ -101,7 +122,7 @@ Rows median_rows(const Comparison& comparison) {
 
 Rows detail_rows(const Comparison& comparison) {
   Rows rows = {{"workload", "contender", "median", "lowest", "highest", "rate", "p50 us", "p99 us",
-                "proxy core", "load core", "errors"}};
+                "proxy core", "load core", "others", "errors"}};
   for (const Line& line : comparison.lines) {
     for (const Series& series : line.series) {
       if (series.samples.empty()) continue;
@@ -116,6 +137,7 @@ Rows detail_rows(const Comparison& comparison) {
                       number(median_of(series, &Sample::p99_us)),
                       fmt::format("{:.0f}%", 100 * median_of(series, &Sample::proxy_busy)),
                       fmt::format("{:.0f}%", 100 * median_of(series, &Sample::load_busy)),
+                      fmt::format("{:.0f}%", 100 * median_of(series, &Sample::others_busy)),
                       fmt::format("{}", errors)});
     }
   }
@@ -142,10 +164,9 @@ std::string table_text(const Rows& rows, bool markdown) {
 }
 
 std::string comparison_text(const Comparison& comparison) {
-  return fmt::format("{}\n{}\n{}\n{}", environment_text(comparison.environment),
-                     table_text(detail_rows(comparison), false),
-                     table_text(median_rows(comparison), false),
-                     table_text(ratio_rows(comparison), false));
+  return fmt::format(
+      "{}\n{}\n{}\n{}", environment_text(comparison), table_text(detail_rows(comparison), false),
+      table_text(median_rows(comparison), false), table_text(ratio_rows(comparison), false));
 }
 
 std::string comparison_markdown(const Comparison& comparison, const std::string& plot) {
@@ -156,7 +177,7 @@ std::string comparison_markdown(const Comparison& comparison, const std::string&
       "medians "
       "of interleaved\nrounds, in brackets the lowest and highest ratio of a round.\n\n{}\n"
       "{}\n{}## Medians\n\n{}\n## Details\n\n{}",
-      environment_text(comparison.environment), table_text(ratio_rows(comparison), true), picture,
+      environment_text(comparison), table_text(ratio_rows(comparison), true), picture,
       table_text(median_rows(comparison), true), table_text(detail_rows(comparison), true));
 }
 
@@ -174,6 +195,7 @@ nlohmann::json comparison_json(const Comparison& comparison) {
                            {"p99_us", sample.p99_us},
                            {"proxy_busy", sample.proxy_busy},
                            {"load_busy", sample.load_busy},
+                           {"others_busy", sample.others_busy},
                            {"errors", sample.errors}});
       }
       contenders[series.contender] = {{"median", series.median_value()}, {"samples", samples}};
