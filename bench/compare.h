@@ -12,6 +12,7 @@ namespace lb::bench {
 
 struct CompareOptions {
   int rounds = 5;
+  int attempts = 3;             // at a measurement that somebody else disturbs
   int64_t duration_ms = 2'000;  // of one measurement
   int64_t warmup_ms = 300;
   std::vector<std::string> workloads = {};   // empty = all

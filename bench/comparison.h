@@ -14,6 +14,9 @@ enum class Metric { kCPUPerOperation, kCPUPerGB, kLatency, kBytesPerConnection }
 // "us/op" and the like.
 const char* unit_of(Metric metric);
 
+// Beyond this share of a core, others have had a say in the result.
+inline constexpr double kQuietShare = 0.05;
+
 // One run.
 struct Sample {
   double value = 0;  // in the unit of the workload's metric
@@ -22,7 +25,7 @@ struct Sample {
   double p99_us = 0;
   double proxy_busy = 0;  // share of its core
   double load_busy = 0;
-  double others_busy = 0;  // share of the proxy's core that somebody else used
+  double others_busy = 0;  // share of a core that somebody else used
   uint64_t errors = 0;
 };
 

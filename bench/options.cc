@@ -106,6 +106,9 @@ void add_compare(CLI::App* app, Options* options, bool* quick) {
   app->add_option("--rounds", compare.rounds, "(5)")->check(CLI::Range(1, 1000));
   app->add_option("--workloads", compare.workloads, "some of:" + names)->delimiter(',');
   app->add_option("--contenders", compare.contenders, "beginnings of their names")->delimiter(',');
+  app->add_option("--attempts", compare.attempts,
+                  "at a measurement while others use more than 5 percent of a core (3)")
+      ->check(CLI::Range(1, 100));
   add_duration(app, "--duration", &compare.duration_ms, "of one measurement (2s)");
   app->add_option("--sluice", compare.sluice_path, "the program (the one beside this)");
   app->add_option("--proxy-cpu", compare.proxy_cpu, "(the first usable)");

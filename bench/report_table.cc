@@ -55,9 +55,6 @@ std::vector<size_t> widths_of(const Rows& rows) {
   return widths;
 }
 
-// Beyond this share of a core, others have had a say in the result.
-constexpr double kQuiet = 0.05;
-
 std::string disturbance_text(const Comparison& comparison) {
   size_t samples = 0;
   size_t disturbed = 0;
@@ -66,13 +63,13 @@ std::string disturbance_text(const Comparison& comparison) {
       samples += series.samples.size();
       disturbed += static_cast<size_t>(
           std::count_if(series.samples.begin(), series.samples.end(),
-                        [](const Sample& sample) { return sample.others_busy > kQuiet; }));
+                        [](const Sample& sample) { return sample.others_busy > kQuietShare; }));
     }
   }
   return fmt::format(
       "- in {} of {} measurements somebody else used more than {:.0f} percent of the "
-      "proxy's core\n",
-      disturbed, samples, 100 * kQuiet);
+      "core\n",
+      disturbed, samples, 100 * kQuietShare);
 }
 
 std::string environment_text(const Comparison& comparison) {
