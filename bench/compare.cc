@@ -182,6 +182,7 @@ class Comparing {
     load.duration_ms =
         plan.load.workload == Workload::kIdle ? load.duration_ms : options_.duration_ms;
     load.warmup_ms = options_.warmup_ms;
+    load.spins = load_cpu_ != proxy_cpu_;
     if (plan.rate_share > 0) load.rate = plan.rate_share * best_rate(plan.rate_of);
     if (load.workload == Workload::kCRR) {
       for (int i = 1; i <= kSources; ++i) {
@@ -291,9 +292,7 @@ class Comparing {
     sample.rate = static_cast<double>(result.operations) / seconds;
     sample.proxy_busy = result.proxy_cpu_seconds / seconds;
     sample.load_busy = result.own_cpu_seconds / seconds;
-    sample.others_busy =
-        std::max(others_on(proxy_cpu_, result.proxy_cpu_seconds, result),
-                 backend_cpu_ < 0 ? others_on(load_cpu_, result.own_cpu_seconds, result) : 0);
+    sample.others_busy = others_on(proxy_cpu_, result.proxy_cpu_seconds, result);
     sample.errors = result.errors.total() + backend_errors;
     switch (plan.metric) {
       case Metric::kCPUPerOperation:

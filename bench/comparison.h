@@ -25,7 +25,7 @@ struct Sample {
   double p99_us = 0;
   double proxy_busy = 0;  // share of its core
   double load_busy = 0;
-  double others_busy = 0;  // share of a core that somebody else used
+  double others_busy = 0;  // share of the proxy's core that somebody else used
   uint64_t errors = 0;
 };
 

@@ -90,6 +90,7 @@ class Run {
     if (exchange_) exchange_->begin_recording();
     if (stream_) stream_->begin_recording();
     const double proxy_before = cpu_seconds_of(options_.pids);
+    spun_ns_ = 0;
     const double own_before = own_cpu_seconds();
     const std::vector<double> busy_before = busy_seconds_by_cpu();
     const int64_t begin_ns = now();
@@ -98,7 +99,8 @@ class Run {
     });
     const int64_t end_ns = now();
     result_.proxy_cpu_seconds = cpu_seconds_of(options_.pids) - proxy_before;
-    result_.own_cpu_seconds = own_cpu_seconds() - own_before;
+    const double spent_seconds = own_cpu_seconds() - own_before;
+    result_.own_cpu_seconds = std::max(0.0, spent_seconds - static_cast<double>(spun_ns_) * 1e-9);
     result_.busy_seconds_by_cpu = busy_seconds_by_cpu();
     for (size_t i = 0; i < busy_before.size(); ++i) {
       result_.busy_seconds_by_cpu[i] -= busy_before[i];
@@ -118,13 +120,15 @@ class Run {
       int64_t wait_ns = std::min(kLongestWaitNs, deadline_ns - now_ns);
       if (exchange_) wait_ns = std::min(wait_ns, exchange_->on_turn(now_ns));
       if (stream_) stream_->on_turn(now_ns);
-      poller_.turn(wait_ns);
+      const int ready = poller_.turn(options_.spins ? 0 : wait_ns);
+      if (options_.spins && ready <= 0) spun_ns_ += now() - now_ns;
     }
   }
 
   Poller& poller_;
   const LoadOptions& options_;
   const std::atomic<bool>& stop_;
+  int64_t spun_ns_ = 0;
   ErrorCounts errors_;
   LoadResult result_;
   std::optional<ExchangeLoad> exchange_;

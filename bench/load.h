@@ -22,7 +22,7 @@ struct LoadResult {
   ErrorCounts errors;   // from the first connection on
   // Of `pids`, during the measurement.
   double proxy_cpu_seconds = 0;
-  double own_cpu_seconds = 0;  // of this process
+  double own_cpu_seconds = 0;  // of this process, without what it spun for nothing
   // Of each CPU, whoever used it.
   std::vector<double> busy_seconds_by_cpu = {};
   // Of `pids`, per connection: what they held more once all connections stood still than before

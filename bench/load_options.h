@@ -32,6 +32,10 @@ struct LoadOptions {
   int64_t warmup_ms = 500;
   uint64_t count = 0;  // ends the run after so many operations; 0 = only time does
   double rate = 0;  // operations per second, latency from the intended time; 0 = as fast as it goes
+  // Looks for events without ever sleeping. Waking a sleeping core costs the one who sends to it,
+  // on one machine the proxy, more than the rest of an exchange; to a client elsewhere it would
+  // not.
+  bool spins = false;
   std::vector<pid_t> pids = {};  // processes to charge, with their children
 };
 

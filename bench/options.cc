@@ -95,6 +95,8 @@ void add_load(CLI::App* app, Options* options) {
   app->add_option("--rate", load.rate,
                   "operations a second; latency then counts from the intended time")
       ->check(CLI::Range(0.0, 1e8));
+  app->add_flag("--spin", load.spins,
+                "never sleeps, which keeps waking it out of the proxy's cost");
   app->add_option("--pid", load.pids, "a process to charge, with its children; may repeat");
   app->add_flag("--json", options->json, "prints JSON");
 }

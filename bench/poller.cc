@@ -22,7 +22,7 @@ void Poller::change(int fd, uint32_t events, Watcher& watcher) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
-void Poller::turn(int64_t wait_ns) {
+int Poller::turn(int64_t wait_ns) {
   const timespec wait = {wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
   const int count =
       epoll_pwait2(epoll_.get(), events_.data(), static_cast<int>(events_.size()), &wait, nullptr);
@@ -30,6 +30,7 @@ void Poller::turn(int64_t wait_ns) {
     const epoll_event& event = events_[static_cast<size_t>(i)];
     static_cast<Watcher*>(event.data.ptr)->on_ready(event.events);
   }
+  return count;
 }
 
 }  // namespace lb::bench

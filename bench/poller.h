@@ -29,8 +29,8 @@ class Poller {
   void change(int fd, uint32_t events, Watcher& watcher);
 
   // Calls whoever is ready, after waiting for at most `wait_ns` (0 = only looks). Ends early on a
-  // signal.
-  void turn(int64_t wait_ns);
+  // signal. Returns how many were ready.
+  int turn(int64_t wait_ns);
 
  private:
   net::UniqueFd epoll_;

@@ -68,7 +68,7 @@ std::string disturbance_text(const Comparison& comparison) {
   }
   return fmt::format(
       "- in {} of {} measurements somebody else used more than {:.0f} percent of the "
-      "core\n",
+      "proxy's core\n",
       disturbed, samples, 100 * kQuietShare);
 }
 

@@ -108,6 +108,7 @@ TEST_CASE("a count ends the run, a rate is kept") {
   options.duration_ms = 60'000;
   options.count = 500;
   options.rate = 5'000;
+  options.spins = GENERATE(false, true);
   const LoadResult result = run_with_backend(options);
   CHECK(result.operations >= 500);
   CHECK(result.operations < 1'000);
