@@ -56,7 +56,12 @@ std::vector<Contender> haproxies(const std::string& program) {
   Contender splicing = copying;
   splicing.name = "haproxy splice-auto";
   splicing.splice = "  option splice-auto\n";
-  return {copying, splicing};
+  // Splices whatever there is, not only what has been found to stream.
+  Contender always = splicing;
+  always.name = "haproxy splice";
+  always.for_streams_only = true;
+  always.splice = "  option splice-request\n  option splice-response\n";
+  return {copying, splicing, always};
 }
 
 Contender nginx(const std::string& program) {
