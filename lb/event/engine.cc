@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <utility>
 
 #include "lb/util/assert.h"
 
@@ -13,7 +15,8 @@ Engine::Engine(const EngineOptions& options, util::MonoTimeMs now_ms)
     : options_(options),
       now_ms_(now_ms),
       timers_(now_ms),
-      buffers_(options.max_buffers, options.buffer_size_bytes) {}
+      buffers_(options.max_buffers, options.buffer_size_bytes),
+      pipes_(options.max_pipes, options.pipe_size_bytes) {}
 
 int Engine::open_stream_socket(int family) { return net::open_stream_socket(family); }
 
@@ -45,6 +48,31 @@ void Engine::complete(Op& op, Completion completion) {
   LB_ASSERT(op.in_flight_);
   op.in_flight_ = completion.more;
   op.handler_(op.owner_, completion);
+}
+
+void Engine::begin_turn() {
+  ++counters_.turns;
+  spliced_in_turn_bytes_ = 0;
+}
+
+int32_t Engine::fill_pipe(RecvOp& op) {
+  PipeLease pipe = pipes_.take(now_ms_);
+  if (!pipe.is_held()) return -ENOBUFS;
+  const int32_t result = pipe->fill(op.fd);
+  if (result > 0) {
+    spliced_in_turn_bytes_ += static_cast<uint32_t>(result);
+    op.pipe = std::move(pipe);
+  }
+  return result;
+}
+
+int32_t Engine::drain_pipe(SendOp& op) {
+  while (op.pipe->held_bytes() > 0) {
+    const int32_t result = op.pipe->drain(op.fd);
+    op.sent_bytes = op.size_bytes - op.pipe->held_bytes();
+    if (result < 0) return result;
+  }
+  return static_cast<int32_t>(op.size_bytes);
 }
 
 util::MonoTimeMs Engine::wakeup_ms(util::MonoTimeMs deadline_ms) const {

@@ -12,6 +12,8 @@
 //  4. A result is >= 0 or -errno. send completes when everything was sent, or with an error.
 //  5. recv completes once, with a leased buffer of up to `max_bytes`; 0 is FIN. Running out of
 //     buffers is no error: the operation waits, first come first served, for a lease to return.
+//     splice_in is a recv that leaves the bytes in a leased pipe, as many as it takes; when no pipe
+//     can be had it is a recv. splice_out is a send of what is in a pipe.
 //  6. At most one recv and one send are in flight on a descriptor at a time.
 //  7. accept takes one connection, or many until it is cancelled or fails; new sockets are
 //     non-blocking and close-on-exec.
@@ -32,6 +34,7 @@
 #include "absl/functional/any_invocable.h"
 #include "lb/event/buffer_pool.h"
 #include "lb/event/op.h"
+#include "lb/event/pipe_pool.h"
 #include "lb/event/timer_wheel.h"
 #include "lb/net/address.h"
 #include "lb/net/socket.h"
@@ -41,7 +44,9 @@ namespace lb::event {
 
 struct EngineOptions {
   uint32_t max_buffers = 32768;
-  uint32_t buffer_size_bytes = 16384;
+  uint32_t buffer_size_bytes = 65536;
+  uint32_t max_pipes = 0;  // 0 = bytes are never spliced
+  uint32_t pipe_size_bytes = 262144;
   // io_uring only. The ring of lent buffers is used in order, so its length is the working set of
   // the cache; completions that find the completion queue full are kept by the kernel.
   uint32_t buffer_ring_entries = 64;
@@ -80,6 +85,8 @@ class Engine {
   virtual void connect(ConnectOp& op, int fd, const net::Address& address) = 0;
   virtual void recv(RecvOp& op, int fd, uint32_t max_bytes) = 0;
   virtual void send(SendOp& op, int fd, std::span<const std::byte> bytes) = 0;
+  virtual void splice_in(RecvOp& op, int fd, uint32_t max_bytes) = 0;
+  virtual void splice_out(SendOp& op, int fd, Pipe& pipe) = 0;
   virtual void poll(Op& op, int fd, uint32_t events) = 0;
   // Asks an operation to end soon; its final completion follows. Nothing happens when it is not in
   // flight.
@@ -107,6 +114,7 @@ class Engine {
 
   TimerWheel& timers() { return timers_; }
   BufferPool& buffers() { return buffers_; }
+  PipePool& pipes() { return pipes_; }
   const EngineCounters& counters() const { return counters_; }
 
  protected:
@@ -119,11 +127,25 @@ class Engine {
   // When the loop must wake up at the latest, given its caller's deadline.
   util::MonoTimeMs wakeup_ms(util::MonoTimeMs deadline_ms) const;
 
+  // Tries a splice_in: -EAGAIN when nothing is there, -ENOBUFS when there is no pipe.
+  int32_t fill_pipe(RecvOp& op);
+  // Tries what is left of a splice_out: -EAGAIN when the socket takes no more for now.
+  static int32_t drain_pipe(SendOp& op);
+  // Splices in one turn take about so much together, so that those who chat do not wait for long.
+  bool may_splice() const { return spliced_in_turn_bytes_ < kSpliceBytesPerTurn; }
+  void begin_turn();
+
   EngineOptions options_;
   util::MonoTimeMs now_ms_;
   TimerWheel timers_;
   BufferPool buffers_;
+  PipePool pipes_;
   EngineCounters counters_;
+
+ private:
+  static constexpr uint32_t kSpliceBytesPerTurn = 1U << 20;
+
+  uint32_t spliced_in_turn_bytes_ = 0;
 };
 
 }  // namespace lb::event

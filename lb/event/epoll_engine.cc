@@ -61,9 +61,11 @@ Op*& EpollEngine::place_of(Slot& slot, const Op& op) {
   switch (op.kind) {
     case Op::Kind::kAccept:
     case Op::Kind::kRecv:
+    case Op::Kind::kSpliceIn:
       return slot.reader;
     case Op::Kind::kConnect:
     case Op::Kind::kSend:
+    case Op::Kind::kSpliceOut:
       return slot.writer;
     case Op::Kind::kPoll:
     case Op::Kind::kNone:
@@ -141,6 +143,22 @@ void EpollEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
   submit(op, slot_of(fd).writable);
 }
 
+void EpollEngine::splice_in(RecvOp& op, int fd, uint32_t max_bytes) {
+  begin(op, Op::Kind::kSpliceIn, fd);
+  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  op.stored_result = register_fd(fd);
+  submit(op, slot_of(fd).readable);
+}
+
+void EpollEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
+  begin(op, Op::Kind::kSpliceOut, fd);
+  op.pipe = &pipe;
+  op.size_bytes = pipe.held_bytes();
+  op.sent_bytes = 0;
+  op.stored_result = register_fd(fd);
+  submit(op, slot_of(fd).writable);
+}
+
 void EpollEngine::poll(Op& op, int fd, uint32_t events) {
   begin(op, Op::Kind::kPoll, fd);
   op.events = events;
@@ -180,7 +198,7 @@ void EpollEngine::run_once(util::MonoTimeMs deadline_ms) {
   const int count = epoll_wait(epoll_fd_.get(), events.data(), static_cast<int>(events.size()),
                                wait(deadline_ms));
   now_ms_ = util::mono_now_ms();
-  ++counters_.turns;
+  begin_turn();
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<size_t>(i)];
     latch(event.data.u64, event.events);
@@ -247,6 +265,10 @@ void EpollEngine::run(Op& op) {
       return run_recv(static_cast<RecvOp&>(op));
     case Op::Kind::kSend:
       return run_send(static_cast<SendOp&>(op));
+    case Op::Kind::kSpliceIn:
+      return run_splice_in(static_cast<RecvOp&>(op));
+    case Op::Kind::kSpliceOut:
+      return run_splice_out(static_cast<SendOp&>(op));
     case Op::Kind::kPoll:
       return run_poll(op);
     case Op::Kind::kNone:
@@ -332,6 +354,25 @@ void EpollEngine::run_send(SendOp& op) {
     }
   }
   finish(op, static_cast<int32_t>(op.size_bytes));
+}
+
+void EpollEngine::run_splice_in(RecvOp& op) {
+  if (!may_splice()) {
+    op.place = Op::Place::kQueue;
+    postponed_.push_back(op);
+    return;
+  }
+  const int32_t result = fill_pipe(op);
+  if (result == -ENOBUFS) return run_recv(op);
+  op.place = Op::Place::kKernel;
+  if (result != -EAGAIN) return finish(op, result);
+  slot_of(op.fd).readable = false;
+}
+
+void EpollEngine::run_splice_out(SendOp& op) {
+  const int32_t result = drain_pipe(op);
+  if (result != -EAGAIN) return finish(op, result);
+  slot_of(op.fd).writable = false;
 }
 
 void EpollEngine::run_poll(Op& op) {

@@ -24,6 +24,8 @@ class EpollEngine final : public Engine {
   void connect(ConnectOp& op, int fd, const net::Address& address) override;
   void recv(RecvOp& op, int fd, uint32_t max_bytes) override;
   void send(SendOp& op, int fd, std::span<const std::byte> bytes) override;
+  void splice_in(RecvOp& op, int fd, uint32_t max_bytes) override;
+  void splice_out(SendOp& op, int fd, Pipe& pipe) override;
   void poll(Op& op, int fd, uint32_t events) override;
   void cancel(Op& op) override;
   void close(int fd, CloseMode mode) override;
@@ -67,6 +69,8 @@ class EpollEngine final : public Engine {
   void run_connect(ConnectOp& op);
   void run_recv(RecvOp& op);
   void run_send(SendOp& op);
+  void run_splice_in(RecvOp& op);
+  void run_splice_out(SendOp& op);
   void run_poll(Op& op);
 
   net::UniqueFd epoll_fd_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "lb/event/buffer_pool.h"
+#include "lb/event/pipe_pool.h"
 #include "lb/net/address.h"
 #include "lb/util/assert.h"
 #include "lb/util/intrusive_list.h"
@@ -45,7 +46,16 @@ class Op : public util::ListNode<OpQueueTag> {
 
  public:
   // What follows belongs to the engine while the operation is in flight.
-  enum class Kind : uint8_t { kNone, kAccept, kConnect, kRecv, kSend, kPoll };
+  enum class Kind : uint8_t {
+    kNone,
+    kAccept,
+    kConnect,
+    kRecv,
+    kSend,
+    kSpliceIn,   // a receive that wants a pipe
+    kSpliceOut,  // a send out of one
+    kPoll,
+  };
   // Where the operation waits: with the kernel, or in one of the engine's own queues.
   enum class Place : uint8_t { kKernel, kQueue, kStarved };
 
@@ -69,17 +79,21 @@ struct ConnectOp : Op {
   const net::Address* address = nullptr;  // must outlive the operation
 };
 
-// Its completion's result is the size of what came, 0 for FIN; `lease` then holds the bytes, and
-// belongs to the owner.
+// Its completion's result is the size of what came, 0 for FIN; `lease`, or `pipe` when one was
+// wanted and free, then holds the bytes, and belongs to the owner.
 struct RecvOp : Op {
   BufferLease lease;
+  PipeLease pipe;
   uint32_t max_bytes = 0;
 };
 
-// Completes when all bytes are with the kernel, or with an error. The bytes stay the owner's and
-// must stay in place until then.
+// Completes when all bytes are with the kernel, or with an error. The bytes, or the pipe, stay the
+// owner's and must stay in place until then.
 struct SendOp : Op {
-  const std::byte* data = nullptr;
+  union {
+    const std::byte* data = nullptr;
+    Pipe* pipe;
+  };
   uint32_t size_bytes = 0;
   uint32_t sent_bytes = 0;
 };

@@ -96,7 +96,7 @@ absl::Status UringEngine::set_up_buffer_ring() {
 }
 
 UringEngine::~UringEngine() {
-  LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty());
+  LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty() && splices_.empty());
   if (ring_is_open_) io_uring_queue_exit(&ring_);
   if (buffer_ring_ != nullptr) {
     munmap(buffer_ring_, buffer_ring_entries_ * sizeof(io_uring_buf));
@@ -118,6 +118,10 @@ void UringEngine::connect(ConnectOp& op, int fd, const net::Address& address) {
 void UringEngine::recv(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kRecv, fd);
   op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  receive(op);
+}
+
+void UringEngine::receive(RecvOp& op) {
   if (starved_.empty()) return arm(op);
   op.place = Op::Place::kStarved;
   starved_.push_back(op);
@@ -129,6 +133,20 @@ void UringEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
   op.size_bytes = static_cast<uint32_t>(bytes.size());
   op.sent_bytes = 0;
   arm(op);
+}
+
+void UringEngine::splice_in(RecvOp& op, int fd, uint32_t max_bytes) {
+  begin(op, Op::Kind::kSpliceIn, fd);
+  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  try_later(op);
+}
+
+void UringEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
+  begin(op, Op::Kind::kSpliceOut, fd);
+  op.pipe = &pipe;
+  op.size_bytes = pipe.held_bytes();
+  op.sent_bytes = 0;
+  try_later(op);
 }
 
 void UringEngine::poll(Op& op, int fd, uint32_t events) {
@@ -205,6 +223,12 @@ void UringEngine::fill(io_uring_sqe* entry, Op& op) {
                          send.size_bytes - send.sent_bytes, MSG_NOSIGNAL);
       return;
     }
+    case Op::Kind::kSpliceIn:
+      io_uring_prep_poll_add(entry, op.fd, POLLIN);
+      return;
+    case Op::Kind::kSpliceOut:
+      io_uring_prep_poll_add(entry, op.fd, POLLOUT);
+      return;
     case Op::Kind::kPoll:
       io_uring_prep_poll_add(entry, op.fd, op.events);
       return;
@@ -228,16 +252,17 @@ void UringEngine::run_once(util::MonoTimeMs deadline_ms) {
   top_up_buffers();
   enter(deadline_ms);
   now_ms_ = util::mono_now_ms();
-  ++counters_.turns;
+  begin_turn();
   if (io_uring_cq_has_overflow(&ring_)) ++counters_.completion_overflows;
   timers_.advance(now_ms_);
   reap();
+  run_splices();
   run_held();
 }
 
 void UringEngine::enter(util::MonoTimeMs deadline_ms) {
   const util::MonoTimeMs until_ms = wakeup_ms(deadline_ms);
-  const bool has_work = !ready_.empty() || !backlog_.empty();
+  const bool has_work = !ready_.empty() || !backlog_.empty() || !splices_.empty();
   const util::MonoTimeMs wait_ms = has_work ? 0 : until_ms - util::mono_now_ms();
   // Deferred task work, and with it every completion, runs inside the call only: there is one each
   // turn, whatever it returns (-ETIME, -EINTR, or -EBUSY when completions must be reaped first).
@@ -287,6 +312,10 @@ void UringEngine::handle(const Event& event) {
       return end_recv(static_cast<RecvOp&>(op), event);
     case Op::Kind::kSend:
       return end_send(static_cast<SendOp&>(op), event);
+    case Op::Kind::kSpliceIn:
+    case Op::Kind::kSpliceOut:
+      if (op.cancelled) return complete(op, {-ECANCELED, false});
+      return event.result < 0 ? complete(op, {event.result, false}) : try_later(op);
     case Op::Kind::kConnect:
     case Op::Kind::kPoll:
       return complete(op, {event.result, false});
@@ -339,6 +368,39 @@ void UringEngine::end_send(SendOp& op, const Event& event) {
   }
   if (op.cancelled) return complete(op, {-ECANCELED, false});
   arm(op);
+}
+
+void UringEngine::try_later(Op& op) {
+  op.place = Op::Place::kQueue;
+  splices_.push_back(op);
+}
+
+void UringEngine::run_splices() {
+  // Twice: what the first pass has taken in goes out in the second.
+  for (int pass = 0; pass < 2; ++pass) {
+    OpQueue tries;
+    tries.splice_back(splices_);
+    while (Op* op = tries.pop_front()) try_splice(*op);
+  }
+}
+
+void UringEngine::try_splice(Op& op) {
+  int32_t result = -EAGAIN;
+  if (op.kind == Op::Kind::kSpliceOut) {
+    result = drain_pipe(static_cast<SendOp&>(op));
+  } else if (may_splice()) {
+    result = fill_pipe(static_cast<RecvOp&>(op));
+  } else {
+    return try_later(op);
+  }
+  if (result == -ENOBUFS) {
+    op.kind = Op::Kind::kRecv;
+    receive(static_cast<RecvOp&>(op));
+  } else if (result == -EAGAIN) {
+    arm(op);
+  } else {
+    complete(op, {result, false});
+  }
 }
 
 void UringEngine::run_held() {

@@ -27,6 +27,8 @@ class UringEngine final : public Engine {
   void connect(ConnectOp& op, int fd, const net::Address& address) override;
   void recv(RecvOp& op, int fd, uint32_t max_bytes) override;
   void send(SendOp& op, int fd, std::span<const std::byte> bytes) override;
+  void splice_in(RecvOp& op, int fd, uint32_t max_bytes) override;
+  void splice_out(SendOp& op, int fd, Pipe& pipe) override;
   void poll(Op& op, int fd, uint32_t events) override;
   void cancel(Op& op) override;
   void post(Task task) override { mailbox_.post(std::move(task)); }
@@ -50,6 +52,8 @@ class UringEngine final : public Engine {
   // Hands the operation to the kernel, or queues it until there is room.
   void arm(Op& op);
   static void fill(io_uring_sqe* entry, Op& op);
+  // Arms it, or lets it wait behind those that wait for a buffer.
+  void receive(RecvOp& op);
   void arm_mailbox();
 
   void enter(util::MonoTimeMs deadline_ms);
@@ -58,6 +62,11 @@ class UringEngine final : public Engine {
   void end_accept(AcceptOp& op, const Event& event);
   void end_recv(RecvOp& op, const Event& event);
   void end_send(SendOp& op, const Event& event);
+  // The ring would splice in a thread of its own (io_uring's splice always does), so the engine
+  // splices itself, and asks the ring when a socket is ready.
+  void try_later(Op& op);
+  void run_splices();
+  void try_splice(Op& op);
   // Operations that the engine holds itself: cancelled ones, and those waiting for room or buffers.
   void run_held();
   void top_up_buffers();
@@ -75,6 +84,7 @@ class UringEngine final : public Engine {
   OpQueue ready_;    // to be completed with their stored result
   OpQueue backlog_;  // to be armed when there is room
   OpQueue starved_;  // receives that wait for a buffer
+  OpQueue splices_;  // to be tried
 };
 
 }  // namespace lb::event

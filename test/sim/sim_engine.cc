@@ -1,6 +1,7 @@
 #include "test/sim/sim_engine.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,6 +26,10 @@ const char* name_of(Op::Kind kind) {
       return "recv";
     case Op::Kind::kSend:
       return "send";
+    case Op::Kind::kSpliceIn:
+      return "splice_in";
+    case Op::Kind::kSpliceOut:
+      return "splice_out";
     case Op::Kind::kPoll:
       return "poll";
     case Op::Kind::kNone:
@@ -119,6 +124,22 @@ void SimEngine::send(event::SendOp& op, int fd, std::span<const std::byte> bytes
   try_soon(ticket);
 }
 
+void SimEngine::splice_in(event::RecvOp& op, int fd, uint32_t max_bytes) {
+  const Ticket ticket = begin_flight(op, Op::Kind::kSpliceIn, fd);
+  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  network_.observe(fd, [this, fd] { try_all_of(fd); });
+  try_soon(ticket);
+}
+
+void SimEngine::splice_out(event::SendOp& op, int fd, event::Pipe& pipe) {
+  const Ticket ticket = begin_flight(op, Op::Kind::kSpliceOut, fd);
+  op.pipe = &pipe;
+  op.size_bytes = pipe.held_bytes();
+  op.sent_bytes = 0;
+  network_.observe(fd, [this, fd] { try_all_of(fd); });
+  try_soon(ticket);
+}
+
 void SimEngine::poll(Op& op, int fd, uint32_t events) {
   const Ticket ticket = begin_flight(op, Op::Kind::kPoll, fd);
   op.events = events;
@@ -165,6 +186,10 @@ void SimEngine::attempt(Ticket ticket) {
       return attempt_recv(ticket, static_cast<event::RecvOp&>(*flight.op));
     case Op::Kind::kSend:
       return attempt_send(ticket, static_cast<event::SendOp&>(*flight.op));
+    case Op::Kind::kSpliceIn:
+      return attempt_splice_in(ticket, static_cast<event::RecvOp&>(*flight.op));
+    case Op::Kind::kSpliceOut:
+      return attempt_splice_out(ticket, static_cast<event::SendOp&>(*flight.op));
     case Op::Kind::kPoll:
       return attempt_poll(ticket, *flight.op);
     case Op::Kind::kConnect:
@@ -231,6 +256,48 @@ void SimEngine::attempt_send(Ticket ticket, event::SendOp& op) {
   }
 }
 
+// The pipe is a real one, so that bytes which are left in it come out again wherever it goes next.
+void SimEngine::attempt_splice_in(Ticket ticket, event::RecvOp& op) {
+  SimSocket* socket = network_.socket_of(op.fd, "splice_in");
+  if (socket == nullptr) return decide(ticket, -ENOTCONN);
+  if ((socket->poll_mask() & POLLIN) == 0) return;
+  event::PipeLease pipe = pipes_.take(now_ms_);
+  if (!pipe.is_held()) return attempt_recv(ticket, op);
+  std::vector<std::byte> bytes(schedule_.random_size(std::min<size_t>(socket->readable(), 60'000)));
+  bytes.resize(std::max<size_t>(bytes.size(), 1));
+  const int32_t result = socket->recv(bytes);
+  if (result == -EAGAIN) return;
+  if (result > 0) {
+    const auto size_bytes = static_cast<size_t>(result);
+    if (::write(pipe->write_fd(), bytes.data(), size_bytes) != result) {
+      network_.fail("a pipe was lent out that is not empty");
+    }
+    pipe->set_held_bytes(static_cast<uint32_t>(result));
+    op.pipe = std::move(pipe);
+  }
+  decide(ticket, result);
+}
+
+void SimEngine::attempt_splice_out(Ticket ticket, event::SendOp& op) {
+  SimSocket* socket = network_.socket_of(op.fd, "splice_out");
+  if (socket == nullptr) return decide(ticket, -ENOTCONN);
+  if (const int32_t error = socket->send({}); error < 0) return decide(ticket, error);
+  if (socket->writable() == 0) return;
+  // A pipe gives its bytes once: what is read from it must be taken.
+  const size_t most = std::min<size_t>(op.pipe->held_bytes(), socket->writable());
+  std::vector<std::byte> bytes(schedule_.random_size(most));
+  const ssize_t got = ::read(op.pipe->read_fd(), bytes.data(), bytes.size());
+  const int32_t result = socket->send(bytes);
+  if (got != result || got <= 0) network_.fail("bytes of a pipe were lost");
+  op.sent_bytes += static_cast<uint32_t>(result);
+  op.pipe->set_held_bytes(op.size_bytes - op.sent_bytes);
+  if (op.sent_bytes == op.size_bytes) {
+    decide(ticket, static_cast<int32_t>(op.size_bytes));
+  } else {
+    try_soon(ticket);
+  }
+}
+
 void SimEngine::attempt_poll(Ticket ticket, Op& op) {
   SimSocket* socket = network_.socket_of(op.fd, "poll");
   if (socket == nullptr) return decide(ticket, POLLOUT | POLLHUP);
@@ -263,7 +330,7 @@ void SimEngine::finish_next(int fd) {
 
 void SimEngine::poison(Op& op) {
   static constexpr uintptr_t kPoison = 0x5a5a'5a5a'5a5a'5a5a;
-  if (op.kind == Op::Kind::kSend) {
+  if (op.kind == Op::Kind::kSend || op.kind == Op::Kind::kSpliceOut) {
     static_cast<event::SendOp&>(op).data = reinterpret_cast<const std::byte*>(kPoison);
   } else if (op.kind == Op::Kind::kConnect) {
     static_cast<event::ConnectOp&>(op).address = reinterpret_cast<const net::Address*>(kPoison);
@@ -351,7 +418,7 @@ util::MonoTimeMs SimEngine::next_turn_ms(util::MonoTimeMs deadline_ms) {
 void SimEngine::run_once(util::MonoTimeMs deadline_ms) {
   now_ms_ = next_turn_ms(deadline_ms);
   schedule_.move_to(now_ms_);
-  ++counters_.turns;
+  begin_turn();
   scribble_free_buffers();
   timers_.advance(now_ms_);
   run_posted();

@@ -28,6 +28,8 @@ class SimEngine final : public event::Engine {
   void connect(event::ConnectOp& op, int fd, const net::Address& address) override;
   void recv(event::RecvOp& op, int fd, uint32_t max_bytes) override;
   void send(event::SendOp& op, int fd, std::span<const std::byte> bytes) override;
+  void splice_in(event::RecvOp& op, int fd, uint32_t max_bytes) override;
+  void splice_out(event::SendOp& op, int fd, event::Pipe& pipe) override;
   void poll(event::Op& op, int fd, uint32_t events) override;
   void cancel(event::Op& op) override;
 
@@ -73,6 +75,8 @@ class SimEngine final : public event::Engine {
   void attempt_accept(Ticket ticket, event::AcceptOp& op);
   void attempt_recv(Ticket ticket, event::RecvOp& op);
   void attempt_send(Ticket ticket, event::SendOp& op);
+  void attempt_splice_in(Ticket ticket, event::RecvOp& op);
+  void attempt_splice_out(Ticket ticket, event::SendOp& op);
   void attempt_poll(Ticket ticket, event::Op& op);
   void decide(Ticket ticket, int32_t result);
   // Hands out the completion that is first on the descriptor: what a kernel does on one descriptor,

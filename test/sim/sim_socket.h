@@ -83,6 +83,7 @@ class SimSocket {
   // The poll(2) bits that hold now.
   uint32_t poll_mask() const;
   size_t readable() const { return incoming_->readable(); }
+  size_t writable() const { return outgoing_->room(); }
   int64_t unacked_bytes() const { return static_cast<int64_t>(outgoing_->unacked()); }
   net::TcpState tcp_state() const;
 
