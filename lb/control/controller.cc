@@ -6,21 +6,22 @@
 #include <utility>
 
 #include "fmt/format.h"
-#include "lb/control/limits.h"
 #include "lb/control/status_sentence.h"
 
 namespace lb::control {
 namespace {
 
 // Receive buffers of a worker: one a direction is all that a connection can hold. Beyond the bound
-// (1 GiB of 16 KiB buffers) receives wait for one to come back.
-constexpr int64_t kMaxBuffersPerWorker = 65536;
+// (1 GiB of 64 KiB buffers) receives wait for one to come back.
+constexpr int64_t kMaxBuffersPerWorker = 16384;
 constexpr int64_t kSpareBuffers = 256;
 
-event::EngineOptions worker_options(int64_t max_connections) {
+event::EngineOptions worker_options(int64_t max_connections, const PipeBudget& pipes) {
   event::EngineOptions options;
   options.max_buffers =
       static_cast<uint32_t>(std::min(2 * max_connections + kSpareBuffers, kMaxBuffersPerWorker));
+  options.max_pipes = pipes.pipes_per_worker;
+  options.pipe_size_bytes = pipes.pipe_size_bytes;
   return options;
 }
 
@@ -89,6 +90,9 @@ absl::Status Controller::start() {
       [this](const EndpointsWatch::Paths& paths) { return deployment_->refresh_endpoints(paths); });
 
   const uint32_t count = runtime_.workers > 0 ? runtime_.workers : usable_cpus();
+  if (runtime_.splice != config::SpliceMode::kOff) {
+    pipes_ = pipes_for(raise_open_file_limit(), pipe_user_pages(), count);
+  }
   const int64_t possible = possible_connections(count);
   const auto wanted = static_cast<int64_t>(runtime_.max_connections);
   if (wanted > possible) {
@@ -111,7 +115,8 @@ int64_t Controller::possible_connections(uint32_t workers) const {
   for (const proxy::ListenerSnapshot& listener : deployment_->deployed().snapshot->listeners) {
     addresses += listener.addresses.size();
   }
-  return connections_for(raise_open_file_limit(), addresses * workers, workers);
+  const uint64_t open_files = raise_open_file_limit() - pipes_.open_files(workers);
+  return connections_for(open_files, addresses * workers, workers);
 }
 
 void Controller::on_started(const absl::Status& status) {
@@ -136,7 +141,6 @@ void Controller::warn_about_unserved_settings() {
   const auto warn = [this](const char* key) {
     log_.warn("setting without effect in this version", {{"key", key}});
   };
-  if (runtime_.splice == config::SpliceMode::kAlways) warn("[runtime] splice");
   if (runtime_.drain_spread_ms > 0) warn("[runtime] drainSpread");
 }
 
@@ -200,11 +204,13 @@ absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t m
 absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kind,
                                            int64_t max_connections) {
   workers_.clear();
-  const proxy::WorkerContext context = {*engine_,     *budget_,     log_,
-                                        pause_limit_, access_sink_, format_of(access_log_.format)};
+  const proxy::WorkerContext context = {*engine_,       *budget_,     log_,
+                                        pause_limit_,   access_sink_, format_of(access_log_.format),
+                                        runtime_.splice};
   for (uint32_t i = 0; i < count; ++i) {
     auto worker = std::make_unique<proxy::Worker>(i, context);
-    if (absl::Status status = worker->start(kind, worker_options(max_connections)); !status.ok()) {
+    if (absl::Status status = worker->start(kind, worker_options(max_connections, pipes_));
+        !status.ok()) {
       workers_.clear();
       return status;
     }
@@ -250,9 +256,9 @@ void Controller::watch_endpoints() {
 void Controller::warn_about_fixed_settings() {
   const config::Runtime& runtime = config().runtime;
   const bool is_changed =
-      runtime.engine != runtime_.engine || runtime.workers != runtime_.workers ||
-      runtime.max_connections != runtime_.max_connections || config().admin != admin_config_ ||
-      config().access_log.path != access_log_.path ||
+      runtime.engine != runtime_.engine || runtime.splice != runtime_.splice ||
+      runtime.workers != runtime_.workers || runtime.max_connections != runtime_.max_connections ||
+      config().admin != admin_config_ || config().access_log.path != access_log_.path ||
       config().access_log.format != access_log_.format;
   if (!is_changed) return;
   log_.warn("[runtime], [admin] and [accessLog] are as they were: they need a restart");

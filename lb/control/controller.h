@@ -13,6 +13,7 @@
 #include "lb/control/deployment.h"
 #include "lb/control/endpoints_watch.h"
 #include "lb/control/engine_choice.h"
+#include "lb/control/limits.h"
 #include "lb/control/log_file.h"
 #include "lb/control/service_manager.h"
 #include "lb/control/signals.h"
@@ -93,6 +94,7 @@ class Controller {
   Deployment::Workers workers_;
   std::unique_ptr<EndpointsWatch> endpoints_watch_;
   ChosenEngine chosen_;
+  PipeBudget pipes_;
   absl::Status start_status_;
   event::Timer drain_timer_;  // the end of the announcement, then of the drain
   bool is_draining_ = false;

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -38,6 +39,29 @@ uint64_t raise_open_file_limit() {
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) getrlimit(RLIMIT_NOFILE, &limit);
   return limit.rlim_cur;
+}
+
+uint64_t pipe_user_pages() {
+  std::ifstream file("/proc/sys/fs/pipe-user-pages-soft");
+  constexpr uint64_t kKernelDefault = 16384;
+  uint64_t pages = 0;
+  return file >> pages ? pages : kKernelDefault;
+}
+
+PipeBudget pipes_for(uint64_t open_files, uint64_t user_pages, uint32_t workers) {
+  constexpr uint32_t kSmallBytes = 65536;  // what pipe(2) makes
+  constexpr uint32_t kBigBytes = 262144;
+  constexpr uint64_t kEnough = 16;  // of the big ones, for a worker
+  constexpr uint64_t kMost = 1024;
+  const auto page_size_bytes = static_cast<uint64_t>(getpagesize());
+  const auto per_worker = [&](uint32_t pipe_size_bytes) {
+    const uint64_t by_files = open_files / 16 / 2;
+    const uint64_t by_pages =
+        user_pages == 0 ? kMost * workers : user_pages / 2 * page_size_bytes / pipe_size_bytes;
+    return std::min(std::min(by_files, by_pages) / workers, kMost);
+  };
+  const uint32_t size_bytes = per_worker(kBigBytes) >= kEnough ? kBigBytes : kSmallBytes;
+  return {static_cast<uint32_t>(per_worker(size_bytes)), size_bytes};
 }
 
 int64_t connections_for(uint64_t open_files, uint64_t listening_sockets, uint32_t workers) {

@@ -69,7 +69,9 @@ balance::Endpoint& Connection::endpoint() const {
 }
 
 void Connection::start() {
-  if (table_.log_.is_on()) client_ = engine().peer_address(fd(Side::kDownstream));
+  if (table_.log_.is_on()) {
+    client_ = std::make_unique<net::Address>(engine().peer_address(fd(Side::kDownstream)));
+  }
   flow_from(Side::kDownstream).start_reading();
   dial();
   settle();
@@ -137,7 +139,7 @@ void Connection::hang_up_upstream() {
 void Connection::begin_relaying() {
   state_ = State::kRelaying;
   place_ = ClosePlace::kData;
-  connect_ms_ = engine().now_ms() - accepted_ms_;
+  connect_ms_ = since_accepted_ms();
   router_->endpoint_stats(service_, tried_.back()).connections.add();
   note_progress();
   for (Flow& flow : flows_) flow.open_destination();
@@ -146,17 +148,23 @@ void Connection::begin_relaying() {
   if (first_fin_) pass_fin(Side::kDownstream);
 }
 
+config::SpliceMode Connection::splice_mode() const { return table_.splice_; }
+
 void Connection::hold(Flow& flow) { table_.hold(flow); }
+
+int32_t Connection::since_accepted_ms() const {
+  const int64_t since_ms = table_.engine_.now_ms() - accepted_ms_;
+  return static_cast<int32_t>(std::min<int64_t>(since_ms, INT32_MAX));
+}
 
 void Connection::note_bytes(Side side) {
   last_activity_ms_ = engine().now_ms();
-  if (side == Side::kUpstream && first_byte_ms_ < 0) {
-    first_byte_ms_ = last_activity_ms_ - accepted_ms_;
-  }
+  if (side == Side::kUpstream && first_byte_ms_ < 0) first_byte_ms_ = since_accepted_ms();
 }
 
-void Connection::count_bytes(Side side, uint64_t bytes) {
+void Connection::count_bytes(Side side, uint64_t bytes, bool is_spliced) {
   router_->service_stats(service_).bytes[index_of(side)].add(bytes);
+  if (is_spliced) router_->relay_stats().spliced_bytes.add(bytes);
 }
 
 void Connection::note_progress() { last_activity_ms_ = engine().now_ms(); }
@@ -170,9 +178,10 @@ void Connection::on_fin(Side side) {
 }
 
 void Connection::pass_fin(Side from) {
+  // The second FIN goes out with the close, which saves a call.
+  if (flow_from(other(from)).has_ended()) return close(fin_reason());
   engine().shutdown_write(fd(other(from)));
   note_progress();
-  if (flow_from(other(from)).has_ended()) return close(fin_reason());
   if (policy().half_close_timeout_ms == 0) return begin_lingering(fin_reason());
   wake_by(half_close_deadline_ms());
 }
@@ -337,7 +346,7 @@ AccessRecord Connection::record() const {
   record.route = router_->snapshot().routes[*listener.route].name;
   record.service = service().name;
   if (!tried_.empty()) record.endpoint = endpoint().label();
-  record.client = client_;
+  if (client_) record.client = *client_;
   record.local = engine.local_address(client_fd);
   record.rtt_client_us = engine.tcp_state(client_fd).rtt_us;
   if (server_fd >= 0) {
@@ -353,7 +362,7 @@ AccessRecord Connection::record() const {
   record.reason = reason_;
   record.place = place_;
   record.engine = engine.name();
-  record.relay = "copy";
+  record.relay = flows_[0].has_spliced() || flows_[1].has_spliced() ? "splice" : "copy";
   return record;
 }
 

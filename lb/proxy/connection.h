@@ -46,11 +46,12 @@ class Connection : public util::ListNode<ConnectionTag> {
   event::Engine& engine();
   int fd(Side side) const { return fds_[index_of(side)]; }
   uint32_t buffer_limit_bytes() const;
+  config::SpliceMode splice_mode() const;
   void hold(Flow& flow);
   // Bytes came from `side`.
   void note_bytes(Side side);
-  // Bytes from `side` have gone on to the other one.
-  void count_bytes(Side side, uint64_t bytes);
+  // Bytes from `side` have gone on to the other one, through a buffer or through a pipe.
+  void count_bytes(Side side, uint64_t bytes, bool is_spliced);
   // Something went on.
   void note_progress();
   // The flow from `side` has ended with FIN.
@@ -103,6 +104,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs relay_deadline_ms() const;
   util::MonoTimeMs half_close_deadline_ms() const;
 
+  int32_t since_accepted_ms() const;
   bool has_ops_in_flight() const;
   // At the end: into the worker's counters, and as a line of the access log.
   void count() const;
@@ -123,8 +125,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs last_activity_ms_;
   util::MonoTimeMs attempt_deadline_ms_ = 0;
   util::MonoTimeMs flush_deadline_ms_ = util::kNever;  // of a reset, or of lingering
-  int64_t connect_ms_ = -1;
-  int64_t first_byte_ms_ = -1;
+  int32_t connect_ms_ = -1;
+  int32_t first_byte_ms_ = -1;
   uint32_t flush_interval_ms_ = 1;
   State state_ = State::kConnecting;
   ClosePlace place_ = ClosePlace::kConnect;
@@ -133,7 +135,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   CloseReason reason_ = CloseReason::kNoBackend;
   std::optional<Side> first_fin_;
   std::optional<Side> first_reset_;
-  net::Address client_;  // known when the access log is on
+  std::unique_ptr<net::Address> client_;  // for the access log, when it is on
 };
 
 }  // namespace lb::proxy

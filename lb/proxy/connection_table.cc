@@ -3,8 +3,8 @@
 namespace lb::proxy {
 
 ConnectionTable::ConnectionTable(event::Engine& engine, ConnectionBudget& budget, AccessLog& log,
-                                 uint64_t first_id)
-    : engine_(engine), budget_(budget), log_(log), next_id_(first_id) {
+                                 config::SpliceMode splice, uint64_t first_id)
+    : engine_(engine), budget_(budget), log_(log), splice_(splice), next_id_(first_id) {
   watch_timer_.bind<&ConnectionTable::watch_holding>(this);
 }
 

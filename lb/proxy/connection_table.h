@@ -20,7 +20,7 @@ class ConnectionTable {
  public:
   // All must outlive the table. `first_id` differs from worker to worker.
   ConnectionTable(event::Engine& engine, ConnectionBudget& budget, AccessLog& log,
-                  uint64_t first_id);
+                  config::SpliceMode splice, uint64_t first_id);
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
   // Must be empty.
@@ -52,6 +52,7 @@ class ConnectionTable {
   event::Engine& engine_;
   ConnectionBudget& budget_;
   AccessLog& log_;
+  const config::SpliceMode splice_;
   uint64_t next_id_;
   util::Slab<Connection> connections_;
   util::IntrusiveList<Connection, ConnectionTag> all_;

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "lb/proxy/connection.h"
 
@@ -13,7 +14,6 @@ void Flow::bind(Connection& connection, Side source) {
   source_ = source;
   recv_.bind<&Flow::on_recv>(this);
   send_.bind<&Flow::on_sent>(this);
-  watch_.bind<&Flow::on_watch>(this);
 }
 
 void Flow::start_reading() { read(); }
@@ -30,30 +30,57 @@ void Flow::stop_reading() {
 
 void Flow::abandon() {
   has_ended_ = true;
-  for (event::Op* op : {static_cast<event::Op*>(&recv_), static_cast<event::Op*>(&send_),
-                        static_cast<event::Op*>(&watch_)}) {
-    connection_->engine().cancel(*op);
-  }
+  connection_->engine().cancel(recv_);
+  connection_->engine().cancel(send_);
   if (!send_.in_flight()) release();
 }
 
+bool Flow::wants_pipe() const {
+  switch (connection_->splice_mode()) {
+    case config::SpliceMode::kOff:
+      return false;
+    case config::SpliceMode::kAlways:
+      return true;
+    case config::SpliceMode::kAuto:
+      break;
+  }
+  return pace_.is_streaming();
+}
+
 void Flow::read() {
-  connection_->engine().recv(recv_, connection_->fd(source_), connection_->buffer_limit_bytes());
+  // The watch goes first: on_watch() reads on.
+  if (is_watching_) return connection_->engine().cancel(recv_);
+  const int fd = connection_->fd(source_);
+  const uint32_t limit_bytes = connection_->buffer_limit_bytes();
+  if (wants_pipe()) {
+    connection_->engine().splice_in(recv_, fd, limit_bytes);
+  } else {
+    connection_->engine().recv(recv_, fd, limit_bytes);
+  }
 }
 
 void Flow::write() {
-  connection_->engine().send(send_, connection_->fd(other(source_)), recv_.lease.bytes());
+  const int fd = connection_->fd(other(source_));
+  if (recv_.pipe.is_held()) {
+    connection_->engine().splice_out(send_, fd, *recv_.pipe);
+  } else {
+    connection_->engine().send(send_, fd, recv_.lease.bytes());
+  }
 }
 
 void Flow::release() {
   recv_.lease.reset();
+  recv_.pipe.reset();
   if (is_linked()) unlink();
 }
 
 void Flow::on_recv(event::Completion completion) {
-  if (has_ended_) {
-    recv_.lease.reset();
+  if (std::exchange(is_watching_, false)) {
+    on_watch(completion);
+  } else if (has_ended_) {
+    release();
   } else if (completion.result > 0) {
+    pace_.note_received(static_cast<uint32_t>(completion.result), recv_.max_bytes);
     connection_->note_bytes(source_);
     holding_since_ms_ = connection_->engine().now_ms();
     connection_->hold(*this);
@@ -71,9 +98,11 @@ void Flow::on_recv(event::Completion completion) {
 }
 
 void Flow::on_sent(event::Completion completion) {
+  const bool is_spliced = recv_.pipe.is_held();
+  has_spliced_ |= is_spliced;
   release();
   relayed_bytes_ += send_.sent_bytes;
-  connection_->count_bytes(source_, send_.sent_bytes);
+  connection_->count_bytes(source_, send_.sent_bytes, is_spliced);
   if (has_ended_) {
     // Abandoned while the kernel still had the bytes.
   } else if (completion.result < 0) {
@@ -82,6 +111,7 @@ void Flow::on_sent(event::Completion completion) {
   } else {
     connection_->note_progress();
     if (reads_no_more_) {
+      connection_->engine().cancel(recv_);
       connection_->on_quiet();
     } else {
       read();
@@ -91,18 +121,22 @@ void Flow::on_sent(event::Completion completion) {
 }
 
 void Flow::watch_source() {
-  // Abandoned while the kernel still has the bytes: nobody would cancel the watch any more.
-  if (was_watched_ || has_ended_) return;
-  was_watched_ = true;
+  if (is_watching_ || has_hung_up_ || has_ended_) return;
+  is_watching_ = true;
   // No event asked for: an error is reported always (poll(2)).
-  connection_->engine().poll(watch_, connection_->fd(source_), 0);
+  connection_->engine().poll(recv_, connection_->fd(source_), 0);
 }
 
 void Flow::on_watch(event::Completion completion) {
+  if (has_ended_) return;
+  has_hung_up_ = completion.result > 0;
   // A hang-up without an error is both FINs, and data may still be there to read.
-  const bool is_error = completion.result > 0 && (completion.result & POLLERR) != 0;
-  if (!has_ended_ && is_error) connection_->on_reset(source_);
-  connection_->settle();
+  if (has_hung_up_ && (completion.result & POLLERR) != 0) connection_->on_reset(source_);
+  if (reads_no_more_) {
+    connection_->on_quiet();
+  } else if (!has_ended_ && !is_holding()) {
+    read();
+  }
 }
 
 bool Flow::has_moved() {

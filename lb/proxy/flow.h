@@ -1,14 +1,16 @@
 // One direction of a connection: bytes from one side's socket to the other's, at most one leased
-// buffer at a time. A direction is data here, not code: both run the same routine. The only code
-// that moves bytes.
+// buffer at a time, or one leased pipe while it streams. A direction is data here, not code: both
+// run the same routine. The only code that moves bytes.
 //
 // Its life: reading -> holding -> reading ... -> ended. While it holds, nothing is read, which is
-// how a slow reader slows its own sender and nobody else.
+// how a slow reader slows its own sender and nobody else, and why a change between buffer and pipe
+// keeps the order by itself: one is empty before the other is asked for.
 #pragma once
 
 #include <cstdint>
 
 #include "lb/event/op.h"
+#include "lb/proxy/flow_pace.h"
 #include "lb/proxy/side.h"
 #include "lb/util/clock.h"
 #include "lb/util/intrusive_list.h"
@@ -39,16 +41,16 @@ class Flow : public util::ListNode<HoldingTag> {
   bool is_holding() const { return is_linked(); }
   // No bytes held and none awaited: nothing will happen any more by itself.
   bool is_quiet() const { return has_ended_ || (!is_holding() && !recv_.in_flight()); }
-  bool has_ops_in_flight() const {
-    return recv_.in_flight() || send_.in_flight() || watch_.in_flight();
-  }
+  bool has_ops_in_flight() const { return recv_.in_flight() || send_.in_flight(); }
 
   util::MonoTimeMs holding_since_ms() const { return holding_since_ms_; }
   // Bytes that the destination's socket has taken.
   uint64_t relayed_bytes() const { return relayed_bytes_; }
+  // Some of them went through a pipe.
+  bool has_spliced() const { return has_spliced_; }
 
   // Watches the source for an error while the flow holds: nobody reads from it then, so nobody
-  // else would notice that its peer has gone. Armed once at most.
+  // else would notice that its peer has gone.
   void watch_source();
 
   // Whether the destination's peer has acknowledged something since this was last asked. A slow
@@ -59,15 +61,15 @@ class Flow : public util::ListNode<HoldingTag> {
   void on_recv(event::Completion completion);
   void on_sent(event::Completion completion);
   void on_watch(event::Completion completion);
+  bool wants_pipe() const;
   void read();
   void write();
   // Lets go of what is held.
   void release();
 
   Connection* connection_ = nullptr;
-  event::RecvOp recv_;
+  event::RecvOp recv_;  // or the watch of the source, while nothing is to be read
   event::SendOp send_;
-  event::Op watch_;
   uint64_t relayed_bytes_ = 0;
   uint64_t acked_bytes_ = 0;  // as has_moved() last saw it
   util::MonoTimeMs holding_since_ms_ = 0;
@@ -75,7 +77,10 @@ class Flow : public util::ListNode<HoldingTag> {
   bool destination_is_open_ = false;
   bool reads_no_more_ = false;
   bool has_ended_ = false;
-  bool was_watched_ = false;
+  bool is_watching_ = false;
+  bool has_hung_up_ = false;  // nothing more to be watched for
+  bool has_spliced_ = false;
+  FlowPace pace_;
 };
 
 }  // namespace lb::proxy

@@ -19,7 +19,7 @@ std::unique_ptr<balance::LoadBalancer> make_balancer(const ServiceSnapshot& serv
 }  // namespace
 
 Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats)
-    : snapshot_(std::move(snapshot)) {
+    : snapshot_(std::move(snapshot)), relay_(stats.relay()) {
   for (const ListenerSnapshot& listener : snapshot_->listeners) {
     listeners_.push_back(stats.listener(listener.gateway, listener.name));
   }

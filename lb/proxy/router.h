@@ -37,6 +37,7 @@ class Router {
   // ServiceSnapshot::endpoints; balance::kNoEndpoint when none is left.
   uint32_t pick(size_t service, std::span<const uint32_t> tried);
 
+  RelayStats& relay_stats() { return relay_; }
   ListenerStats& listener_stats(size_t listener) { return *listeners_[listener]; }
   ServiceStats& service_stats(size_t service) { return *services_[service].stats; }
   EndpointStats& endpoint_stats(size_t service, uint32_t endpoint) {
@@ -51,6 +52,7 @@ class Router {
   };
 
   std::shared_ptr<const Snapshot> snapshot_;
+  RelayStats& relay_;
   std::vector<std::shared_ptr<ListenerStats>> listeners_;
   std::vector<balance::SmoothWeighted> backends_;  // by route
   std::vector<Service> services_;

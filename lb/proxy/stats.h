@@ -31,6 +31,10 @@ struct ServiceStats {
   util::Counter retries;                    // connect attempts after the first of a connection
 };
 
+struct RelayStats {
+  util::Counter spliced_bytes;  // of all services
+};
+
 // What an attempt to connect can come to.
 inline constexpr std::array kConnectFailures = {
     CloseReason::kConnectRefused, CloseReason::kConnectTimeout, CloseReason::kConnectFailed};
@@ -63,6 +67,9 @@ class WorkerStats {
     return find(endpoints_, {service, label});
   }
 
+  RelayStats& relay() { return relay_; }
+  const RelayStats& relay() const { return relay_; }
+
   // Drops the blocks that nobody counts on any more.
   void forget_unused() {
     forget_unused(listeners_);
@@ -87,6 +94,7 @@ class WorkerStats {
     std::erase_if(blocks, [](const auto& entry) { return entry.second.use_count() == 1; });
   }
 
+  RelayStats relay_;
   Blocks<ListenerStats> listeners_;
   Blocks<ServiceStats> services_;
   Blocks<EndpointStats> endpoints_;

@@ -22,7 +22,7 @@ class Worker::Loop {
       : context_(context),
         engine_(std::move(engine)),
         access_log_(context.access_sink, context.access_format),
-        table_(*engine_, context.budget, access_log_, first_id(index)) {
+        table_(*engine_, context.budget, access_log_, context.splice, first_id(index)) {
     table_.set_on_empty([this] { tell_when_drained(); });
   }
 

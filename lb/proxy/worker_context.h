@@ -1,6 +1,7 @@
 // What the workers of a process share. All of it outlives them; all of it is thread-safe.
 #pragma once
 
+#include "lb/config/runtime.h"
 #include "lb/event/engine.h"
 #include "lb/proxy/connection_budget.h"
 #include "lb/util/log.h"
@@ -14,6 +15,7 @@ struct WorkerContext {
   util::LogLimit& pause_limit;           // one line for all listeners that cannot accept
   util::LogSink* access_sink = nullptr;  // null = no access log
   util::RecordFormat access_format = util::RecordFormat::kLogfmt;
+  config::SpliceMode splice = config::SpliceMode::kAuto;
 };
 
 }  // namespace lb::proxy

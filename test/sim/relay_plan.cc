@@ -101,6 +101,11 @@ RunPlan RunPlan::make(uint64_t seed) {
   plan.engine.buffer_size_bytes =
       one_of<uint32_t>(random, std::array<uint32_t, 3>{128, 1'024, 4'096});
   plan.engine.max_buffers = 2 * static_cast<uint32_t>(connections);
+  using config::SpliceMode;
+  plan.splice =
+      one_of(random, std::array{SpliceMode::kAuto, SpliceMode::kAlways, SpliceMode::kOff});
+  // Fewer than flows, or enough: a flow without a pipe takes a buffer.
+  plan.engine.max_pipes = one_of<uint32_t>(random, std::array<uint32_t, 3>{0, 1, 8});
   if (!plan.is_benign) {
     plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
     if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));

@@ -30,7 +30,7 @@ RelayRun::RelayRun(const RunPlan& plan)
       snapshot_(make_snapshot(plan_)),
       router_(std::make_shared<proxy::Router>(snapshot_, plan_.sim.seed, stats_)),
       budget_(0, kRoom),
-      table_(engine_, budget_, log_, 1) {
+      table_(engine_, budget_, log_, plan_.splice, 1) {
   network_.set_failure_handler([this](const std::string& what) { fail(what); });
   engine_.set_stuck_handler([this] { is_stuck_ = true; });
 }

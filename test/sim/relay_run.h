@@ -36,6 +36,7 @@ struct ConnectionPlan {
 struct RunPlan {
   SimOptions sim;
   event::EngineOptions engine;
+  config::SpliceMode splice = config::SpliceMode::kAuto;
   std::vector<ConnectionPlan> connections;
   util::MonoTimeMs kill_ms = util::kNever;  // when all are killed
   // Nothing in the run but well-behaved ends: then the outcome is known exactly.

@@ -117,6 +117,13 @@ void write_services(MetricsText& text, const MetricsInput& input) {
                   service.bytes[index_of(side)]);
     }
   }
+  uint64_t spliced_bytes = 0;
+  for (const proxy::WorkerStats* worker : input.workers) {
+    spliced_bytes += worker->relay().spliced_bytes.value();
+  }
+  text.family("sluice_spliced_bytes_total", Type::kCounter,
+              "Those of them that went through a pipe and not through user space.");
+  text.sample({}, spliced_bytes);
   text.family("sluice_connect_retries_total", Type::kCounter,
               "Connect attempts after the first of a connection.");
   for (const auto& [name, service] : sums) {
