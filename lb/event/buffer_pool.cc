@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
+#include <utility>
 
 #include "lb/util/assert.h"
 
@@ -37,6 +39,7 @@ BufferLease BufferPool::take() {
     if (idle->empty()) continue;
     std::byte* data = idle->back();
     idle->pop_back();
+    least_hot_ = std::min(least_hot_, hot_.size());
     return {this, data};
   }
   return {this, base_ + static_cast<size_t>(untouched_++) * buffer_size_bytes_};
@@ -44,14 +47,21 @@ BufferLease BufferPool::take() {
 
 void BufferPool::give_back(std::byte* data) {
   --lent_;
-  if (hot_.size() < kKeepResident) {
-    hot_.push_back(data);
-    return;
-  }
-  cold_.push_back(data);
+  hot_.push_back(data);
+}
+
+void BufferPool::trim() {
+  const size_t unneeded = std::exchange(least_hot_, hot_.size());
   // Buffers smaller than a page share it with a neighbour that may be lent out.
   if (buffer_size_bytes_ % static_cast<uint32_t>(getpagesize()) != 0) return;
-  madvise(data, buffer_size_bytes_, MADV_DONTNEED);
+  if (unneeded <= kKeepResident) return;
+  const size_t count = std::min(unneeded - kKeepResident, kMostTrimmed);
+  for (size_t i = 0; i < count; ++i) {
+    madvise(hot_[i], buffer_size_bytes_, MADV_DONTNEED);
+    cold_.push_back(hot_[i]);
+  }
+  hot_.erase(hot_.begin(), hot_.begin() + static_cast<ptrdiff_t>(count));
+  least_hot_ = hot_.size();
 }
 
 }  // namespace lb::event

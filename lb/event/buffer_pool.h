@@ -1,6 +1,6 @@
 // The receive buffers of one worker: equal in size, lent out last-in-first-out so that the ones in
 // use stay hot in the cache. Address space is reserved for all of them at once; memory is touched
-// only as far as it is needed, and given back when a crowd has gone. One thread.
+// only as far as it is needed, and given back some time after a crowd has gone. One thread.
 #pragma once
 
 #include <cstddef>
@@ -65,11 +65,17 @@ class BufferPool {
   uint32_t lent() const { return lent_; }
   bool is_exhausted() const { return lent_ == max_buffers_; }
 
+  // There is something to trim, perhaps.
+  bool has_surplus() const { return hot_.size() > kKeepResident; }
+  // Gives the memory of some buffers back to the system: of those that nobody has needed since the
+  // last call, but for a few. Bounded in time; to be called now and then while there is a surplus.
+  void trim();
+
  private:
   friend class BufferLease;
 
-  // This many idle buffers stay hot; those beyond give their memory back to the system.
-  static constexpr size_t kKeepResident = 256;
+  static constexpr size_t kKeepResident = 32;
+  static constexpr size_t kMostTrimmed = 256;  // about a millisecond's worth of madvise(2)
 
   void give_back(std::byte* data);
 
@@ -78,8 +84,9 @@ class BufferPool {
   std::byte* base_ = nullptr;
   uint32_t untouched_ = 0;  // buffers from this index on were never lent
   uint32_t lent_ = 0;
-  std::vector<std::byte*> hot_;
-  std::vector<std::byte*> cold_;
+  std::vector<std::byte*> hot_;   // idle and resident; the last ones are used next
+  std::vector<std::byte*> cold_;  // idle, without memory
+  size_t least_hot_ = 0;          // that hot_ has come down to since the last trim
 };
 
 inline void BufferLease::reset() {

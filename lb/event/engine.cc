@@ -16,7 +16,11 @@ Engine::Engine(const EngineOptions& options, util::MonoTimeMs now_ms)
       now_ms_(now_ms),
       timers_(now_ms),
       buffers_(options.max_buffers, options.buffer_size_bytes),
-      pipes_(options.max_pipes, options.pipe_size_bytes) {}
+      pipes_(options.max_pipes, options.pipe_size_bytes) {
+  trim_timer_.bind<&Engine::trim_buffers>(this);
+}
+
+Engine::~Engine() { timers_.stop(trim_timer_); }
 
 int Engine::open_stream_socket(int family) { return net::open_stream_socket(family); }
 
@@ -47,12 +51,20 @@ void Engine::begin(Op& op, Op::Kind kind, int fd) {
 void Engine::complete(Op& op, Completion completion) {
   LB_ASSERT(op.in_flight_);
   op.in_flight_ = completion.more;
-  op.handler_(op.owner_, completion);
+  op.handler_(op.owner_.owner_of(&op), completion);
 }
 
 void Engine::begin_turn() {
   ++counters_.turns;
   spliced_in_turn_bytes_ = 0;
+  if (buffers_.has_surplus() && !trim_timer_.is_running()) {
+    timers_.start(trim_timer_, now_ms_ + kTrimEveryMs);
+  }
+}
+
+void Engine::trim_buffers() {
+  buffers_.trim();
+  if (buffers_.has_surplus()) timers_.start(trim_timer_, now_ms_ + kTrimEveryMs);
 }
 
 int32_t Engine::fill_pipe(RecvOp& op) {

@@ -75,7 +75,7 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
   // No operation may be in flight.
-  virtual ~Engine() = default;
+  virtual ~Engine();
 
   // "io_uring", "epoll" or "simulated".
   virtual std::string_view name() const = 0;
@@ -144,6 +144,11 @@ class Engine {
 
  private:
   static constexpr uint32_t kSpliceBytesPerTurn = 1U << 20;
+  static constexpr util::MonoTimeMs kTrimEveryMs = 100;
+
+  void trim_buffers();
+
+  Timer trim_timer_;  // runs while there is something to trim
 
   uint32_t spliced_in_turn_bytes_ = 0;
 };

@@ -76,7 +76,8 @@ Op*& EpollEngine::place_of(Slot& slot, const Op& op) {
 
 EpollEngine::Slot& EpollEngine::slot_of(int fd) {
   const auto index = static_cast<size_t>(fd);
-  if (index >= slots_.size()) slots_.resize(std::max(index + 1, slots_.size() * 2));
+  // An eighth more than is needed now: it is memory for every descriptor.
+  if (index >= slots_.size()) slots_.resize(index + 1 + index / 8);
   return slots_[index];
 }
 
@@ -161,7 +162,7 @@ void EpollEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
 
 void EpollEngine::poll(Op& op, int fd, uint32_t events) {
   begin(op, Op::Kind::kPoll, fd);
-  op.events = events;
+  op.events = static_cast<uint16_t>(events);
   op.stored_result = register_fd(fd);
   submit(op, true);
 }

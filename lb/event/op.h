@@ -10,6 +10,7 @@
 #include "lb/net/address.h"
 #include "lb/util/assert.h"
 #include "lb/util/intrusive_list.h"
+#include "lb/util/owner_offset.h"
 
 namespace lb::event {
 
@@ -26,10 +27,11 @@ class Op : public util::ListNode<OpQueueTag> {
  public:
   Op() = default;
 
-  // Completions go to `(owner->*Method)(Completion)`. Bound once, before the first submit.
+  // Completions go to `(owner->*Method)(Completion)`; the owner embeds this operation. Bound once,
+  // before the first submit.
   template <auto Method, typename Owner>
   void bind(Owner* owner) {
-    owner_ = owner;
+    owner_.set(this, owner);
     handler_ = [](void* self, Completion completion) {
       (static_cast<Owner*>(self)->*Method)(completion);
     };
@@ -41,8 +43,8 @@ class Op : public util::ListNode<OpQueueTag> {
  private:
   friend class Engine;
 
-  void* owner_ = nullptr;
   void (*handler_)(void*, Completion) = nullptr;
+  util::OwnerOffset owner_;
 
  public:
   // What follows belongs to the engine while the operation is in flight.
@@ -61,13 +63,13 @@ class Op : public util::ListNode<OpQueueTag> {
 
   int fd = -1;
   int32_t stored_result = 0;
-  uint32_t events = 0;  // of a poll
+  uint16_t events = 0;  // of a poll: poll(2) bits
   Kind kind = Kind::kNone;
-  Place place = Place::kKernel;
-  bool cancelled = false;
+  Place place : 4 = Place::kKernel;
+  bool cancelled : 1 = false;
 
  private:
-  bool in_flight_ = false;
+  bool in_flight_ : 1 = false;
 };
 
 // Accepts one connection, or many until cancelled; each completion's result is a new descriptor.

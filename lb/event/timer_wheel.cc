@@ -77,7 +77,7 @@ void TimerWheel::fire_current_slot() {
   List due;
   due.splice_back(slots_[0][slot]);
   occupied_[0] &= ~(uint64_t{1} << slot);
-  while (Timer* timer = due.pop_front()) timer->handler_(timer->owner_);
+  while (Timer* timer = due.pop_front()) timer->handler_(timer->owner_.owner_of(timer));
 }
 
 }  // namespace lb::event

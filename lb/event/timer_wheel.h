@@ -7,6 +7,7 @@
 
 #include "lb/util/clock.h"
 #include "lb/util/intrusive_list.h"
+#include "lb/util/owner_offset.h"
 
 namespace lb::event {
 
@@ -15,10 +16,11 @@ struct TimerTag {};
 // Embedded in its owner; must be stopped (or have fired) before it is destroyed.
 class Timer : public util::ListNode<TimerTag> {
  public:
-  // Firing calls `(owner->*Method)()`. Bound once, before the first start.
+  // Firing calls `(owner->*Method)()`; the owner embeds this timer. Bound once, before the first
+  // start.
   template <auto Method, typename Owner>
   void bind(Owner* owner) {
-    owner_ = owner;
+    owner_.set(this, owner);
     handler_ = [](void* self) { (static_cast<Owner*>(self)->*Method)(); };
   }
 
@@ -28,9 +30,9 @@ class Timer : public util::ListNode<TimerTag> {
  private:
   friend class TimerWheel;
 
-  void* owner_ = nullptr;
   void (*handler_)(void*) = nullptr;
   util::MonoTimeMs deadline_ms_ = 0;
+  util::OwnerOffset owner_;
   uint8_t level_ = 0;
   uint8_t slot_ = 0;
 };

@@ -151,7 +151,7 @@ void UringEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
 
 void UringEngine::poll(Op& op, int fd, uint32_t events) {
   begin(op, Op::Kind::kPoll, fd);
-  op.events = events;
+  op.events = static_cast<uint16_t>(events);
   arm(op);
 }
 

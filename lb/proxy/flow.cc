@@ -144,7 +144,7 @@ bool Flow::has_moved() {
   const int fd = connection_->fd(other(source_));
   // Everything was taken and delivered: then only what comes anew is activity.
   if (!send_.in_flight() && connection_->engine().unacked_bytes(fd) <= 0) return false;
-  const uint64_t acked_bytes = connection_->engine().tcp_state(fd).acked_bytes;
+  const auto acked_bytes = static_cast<uint32_t>(connection_->engine().tcp_state(fd).acked_bytes);
   return std::exchange(acked_bytes_, acked_bytes) != acked_bytes;
 }
 

@@ -71,8 +71,8 @@ class Flow : public util::ListNode<HoldingTag> {
   event::RecvOp recv_;  // or the watch of the source, while nothing is to be read
   event::SendOp send_;
   uint64_t relayed_bytes_ = 0;
-  uint64_t acked_bytes_ = 0;  // as has_moved() last saw it
   util::MonoTimeMs holding_since_ms_ = 0;
+  uint32_t acked_bytes_ = 0;  // as has_moved() last saw it: the lower half tells a change
   Side source_ = Side::kDownstream;
   bool destination_is_open_ = false;
   bool reads_no_more_ = false;

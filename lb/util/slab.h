@@ -69,7 +69,10 @@ class Slab {
   // Slots start at the first multiple of their alignment behind the chunk's own fields.
   static constexpr size_t kHeaderSizeBytes =
       (sizeof(Chunk) + alignof(Slot) - 1) / alignof(Slot) * alignof(Slot);
-  static constexpr size_t kSlots = (kChunkSizeBytes - kHeaderSizeBytes) / sizeof(Slot);
+  // Room for the allocator's own word before the next chunk: else a chunk's end would push the next
+  // one to another multiple of its size, and each gap would have a page of its own.
+  static constexpr size_t kUsableSizeBytes = kChunkSizeBytes - 64;
+  static constexpr size_t kSlots = (kUsableSizeBytes - kHeaderSizeBytes) / sizeof(Slot);
   static_assert(kSlots >= 2, "a chunk must hold at least two objects");
   static_assert((kChunkSizeBytes & (kChunkSizeBytes - 1)) == 0, "chunks are found by alignment");
 
@@ -78,8 +81,8 @@ class Slab {
   }
 
   Chunk* add_chunk() {
-    void* memory = std::aligned_alloc(kChunkSizeBytes, kChunkSizeBytes);
-    if (memory == nullptr) throw std::bad_alloc();
+    void* memory = nullptr;
+    if (posix_memalign(&memory, kChunkSizeBytes, kUsableSizeBytes) != 0) throw std::bad_alloc();
     Chunk* chunk = new (memory) Chunk();
     Slot* slots = reinterpret_cast<Slot*>(static_cast<std::byte*>(memory) + kHeaderSizeBytes);
     for (size_t i = kSlots; i-- > 0;) {

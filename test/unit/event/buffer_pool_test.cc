@@ -104,7 +104,8 @@ TEST_CASE("buffer_pool: memory comes with use and goes when a crowd has gone") {
   constexpr uint32_t kSizeBytes = 16384;
   constexpr uint32_t kCrowd = 2000;
   constexpr size_t kPagesEach = 4;
-  constexpr uint32_t kKept = 256;  // BufferPool::kKeepResident
+  constexpr uint32_t kKept = 32;      // BufferPool::kKeepResident
+  constexpr uint32_t kTrimmed = 256;  // BufferPool::kMostTrimmed
   BufferPool pool(kCrowd, kSizeBytes);
   std::vector<BufferLease> leases;
   std::vector<std::byte*> buffers;
@@ -117,6 +118,14 @@ TEST_CASE("buffer_pool: memory comes with use and goes when a crowd has gone") {
   CHECK(resident_pages(buffers, kSizeBytes) == kCrowd * kPagesEach);
   leases.clear();
   CHECK(pool.lent() == 0);
+  // A trim takes what was not needed since the one before, and not too many at once.
+  CHECK(pool.has_surplus());
+  pool.trim();
+  CHECK(resident_pages(buffers, kSizeBytes) == kCrowd * kPagesEach);
+  pool.trim();
+  CHECK(resident_pages(buffers, kSizeBytes) == (kCrowd - kTrimmed) * kPagesEach);
+  for (int i = 0; i < 10; ++i) pool.trim();
+  CHECK_FALSE(pool.has_surplus());
   CHECK(resident_pages(buffers, kSizeBytes) == kKept * kPagesEach);
   // The resident ones are lent first.
   std::vector<std::byte*> hot;
