@@ -93,6 +93,17 @@ void ExchangeLoad::begin_recording() {
   latency_.clear();
 }
 
+// All of it moves, as if the clock had stood still, so that a stall of the proxy's is still seen by
+// everything it delayed, on both sides of the pause. An answer that came during the pause counts as
+// if it came at its end: too fast by no more than it had left, and there are few such.
+void ExchangeLoad::skip_pause(int64_t pause_ns) {
+  if (schedule_) schedule_->shift(pause_ns);
+  for (const std::unique_ptr<Slot>& slot : slots_) {
+    slot->intended_ns += pause_ns;
+    slot->begun_ns += pause_ns;
+  }
+}
+
 void ExchangeLoad::stop(int64_t now_ns) {
   stopped_ = true;
   for (const std::unique_ptr<Slot>& slot : slots_) {

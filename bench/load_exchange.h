@@ -33,8 +33,11 @@ class ExchangeLoad {
   void start(int64_t now_ns, double rate);
   // Nothing new begins; exchanges that wait for an answer for long count as timed out.
   void stop(int64_t now_ns);
-  // Forgets the warm-up.
+  // Forgets what was before.
   void begin_recording();
+  // For `pause_ns` nobody looked for answers or sent anything. Neither what is under way nor what
+  // is due later is late because of it.
+  void skip_pause(int64_t pause_ns);
 
   // To be called once per turn; returns how long the poller may wait, in nanoseconds.
   int64_t on_turn(int64_t now_ns);

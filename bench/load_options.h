@@ -37,6 +37,10 @@ struct LoadOptions {
   // not.
   bool spins = false;
   std::vector<pid_t> pids = {};  // processes to charge, with their children
+  // Where the proxy runs: measures in slices, of which those count in which that CPU and this
+  // thread's were at `distance_ns` (0 = at that of the beginning). -1 = one slice, which counts.
+  int proxy_cpu = -1;
+  int64_t distance_ns = 0;
 };
 
 }  // namespace lb::bench

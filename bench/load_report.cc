@@ -68,6 +68,11 @@ std::string report_text(const LoadOptions& options, const LoadResult& result) {
                      divide(static_cast<double>(result.stream_bytes) / 1e9, result.seconds),
                      direction_name(options.direction)));
   }
+  if (result.distance_ns > 0) {
+    line("distance",
+         fmt::format("{} ns there and back, {} of {} slices left out", result.distance_ns,
+                     result.slices_left_out, result.slices_kept + result.slices_left_out));
+  }
   line("load CPU", fmt::format("{:.0f} percent of a core",
                                100 * divide(result.own_cpu_seconds, result.seconds)));
   if (!options.pids.empty()) {
@@ -116,6 +121,9 @@ nlohmann::json report_json(const LoadOptions& options, const LoadResult& result)
         {"p99", us(latency.quantile_ns(0.99))},
         {"p999", us(latency.quantile_ns(0.999))},
         {"max", us(latency.max_ns())}}},
+      {"slices_kept", result.slices_kept},
+      {"slices_left_out", result.slices_left_out},
+      {"distance_ns", result.distance_ns},
       {"errors", errors},
       {"load_cpu_seconds", result.own_cpu_seconds},
       {"proxy_cpu_seconds", result.proxy_cpu_seconds},

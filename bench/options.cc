@@ -98,6 +98,11 @@ void add_load(CLI::App* app, Options* options) {
   app->add_flag("--spin", load.spins,
                 "never sleeps, which keeps waking it out of the proxy's cost");
   app->add_option("--pid", load.pids, "a process to charge, with its children; may repeat");
+  app->add_option("--proxy-cpu", load.proxy_cpu,
+                  "where the proxy is: leaves out slices during which that CPU and the load's came "
+                  "nearer or went farther apart");
+  app->add_option("--distance", load.distance_ns,
+                  "nanoseconds between them, there and back (those at the beginning)");
   app->add_flag("--json", options->json, "prints JSON");
 }
 

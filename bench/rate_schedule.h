@@ -26,6 +26,9 @@ class RateSchedule {
     return due_ns;
   }
 
+  // Moves all that is still to come: time has stood still for so long.
+  void shift(int64_t pause_ns) { start_ns_ += pause_ns; }
+
   uint64_t taken() const { return taken_; }
 
  private:
