@@ -16,10 +16,13 @@
 
 #include "bench/backend.h"
 #include "bench/child_process.h"
+#include "bench/core_distance.h"
 #include "bench/load.h"
 #include "bench/load_report.h"
+#include "bench/report_table.h"
 #include "bench/workload_plan.h"
 #include "lb/net/socket.h"
+#include "lb/util/clock.h"
 
 namespace lb::bench {
 namespace {
@@ -101,6 +104,7 @@ class Comparing {
 
   Comparison run() {
     choose_cpus();
+    find_distance();
     std::vector<std::string> unknown;
     const std::vector<WorkloadPlan> plans = choose_plans(options_.workloads, &unknown);
     find_everybody();
@@ -121,6 +125,21 @@ class Comparing {
       if (cpu != proxy_cpu_ && cpu != load_cpu_ && backend_cpu_ < 0) backend_cpu_ = cpu;
     }
     pin_to_cpu(load_cpu_);
+  }
+
+  // Both CPUs are busy with it, as they are later: idle ones are moved more often.
+  void find_distance() {
+    if (load_cpu_ == proxy_cpu_) return;
+    int64_t& distance_ns = comparison_.environment.distance_ns;
+    distance_ns = options_.distance_ns;
+    CoreDistance distance(proxy_cpu_);
+    std::vector<int64_t> samples_ns;
+    const util::MonoTimeMs end_ms = util::mono_now_ms() + options_.distance_sampling_ms;
+    while (distance_ns == 0 && !stop_ && util::mono_now_ms() < end_ms) {
+      samples_ns.push_back(distance.measure_ns());
+    }
+    if (distance_ns == 0) distance_ns = most_common_distance_ns(samples_ns);
+    fmt::print(stderr, "{}\n", distance_text(distance_ns));
   }
 
   void find_everybody() {
@@ -183,6 +202,8 @@ class Comparing {
         plan.load.workload == Workload::kIdle ? load.duration_ms : options_.duration_ms;
     load.warmup_ms = options_.warmup_ms;
     load.spins = load_cpu_ != proxy_cpu_;
+    load.distance_ns = comparison_.environment.distance_ns;
+    load.proxy_cpu = load.distance_ns > 0 ? proxy_cpu_ : -1;
     if (plan.rate_share > 0) load.rate = plan.rate_share * best_rate(plan.rate_of);
     if (load.workload == Workload::kCRR) {
       for (int i = 1; i <= kSources; ++i) {
@@ -203,8 +224,7 @@ class Comparing {
     for (const Line& line : comparison_.lines) {
       if (line.workload != workload) continue;
       for (const Series& series : line.series) {
-        std::vector<double> rates;
-        for (const Sample& sample : series.samples) rates.push_back(sample.rate);
+        const std::vector<double> rates = series.values_of(&Sample::rate);
         of_all = std::max(of_all, median(rates));
         if (series.role == Role::kPeer) of_peers = std::max(of_peers, median(rates));
       }
@@ -212,15 +232,15 @@ class Comparing {
     return of_peers > 0 ? of_peers : of_all;
   }
 
-  // The least disturbed of a few attempts, or the first that nobody disturbed.
+  // The best of a few attempts, or the first that nobody disturbed and that had its time.
   std::optional<Sample> run_undisturbed(const Contender& contender, const WorkloadPlan& plan,
                                         const LoadOptions& load) {
     std::optional<Sample> best;
     for (int attempt = 0; attempt < options_.attempts && !stop_; ++attempt) {
       const std::optional<Sample> sample = run_once(contender, plan, load);
       if (!sample) break;
-      if (!best || sample->others_busy < best->others_busy) best = sample;
-      if (best->others_busy <= kQuietShare) break;
+      if (!best || sample->is_better_than(*best)) best = sample;
+      if (best->has_enough() && best->others_busy <= kQuietShare) break;
     }
     return best;
   }
@@ -256,7 +276,8 @@ class Comparing {
     }
     if (result.connections == 0 && !stop_) show_log(contender, log);
     if (result.connections == 0) return std::nullopt;
-    return sample_of(plan, result, backend ? backend->errors().total() : 0);
+    const double time_share = result.seconds * 1e3 / static_cast<double>(load.duration_ms);
+    return sample_of(plan, result, time_share, backend ? backend->errors().total() : 0);
   }
 
   static std::vector<std::string> command_of(const Contender& contender, const Setting& setting) {
@@ -277,13 +298,16 @@ class Comparing {
     return argv;
   }
 
-  static double others_on(int cpu, double ours_seconds, const LoadResult& result) {
+  // Of a core's time, what was neither the proxy's nor the probe's.
+  static double others_on(int cpu, const LoadResult& result) {
     const auto index = static_cast<size_t>(cpu);
-    if (index >= result.busy_seconds_by_cpu.size() || result.seconds <= 0) return 0;
-    return std::max(0.0, (result.busy_seconds_by_cpu[index] - ours_seconds) / result.seconds);
+    if (index >= result.busy_seconds_by_cpu.size() || result.elapsed_seconds <= 0) return 0;
+    const double ours_seconds = result.elapsed_proxy_cpu_seconds + result.probe_cpu_seconds;
+    return std::max(0.0,
+                    (result.busy_seconds_by_cpu[index] - ours_seconds) / result.elapsed_seconds);
   }
 
-  Sample sample_of(const WorkloadPlan& plan, const LoadResult& result,
+  Sample sample_of(const WorkloadPlan& plan, const LoadResult& result, double time_share,
                    uint64_t backend_errors) const {
     Sample sample;
     const double seconds = std::max(result.seconds, 1e-9);
@@ -292,7 +316,10 @@ class Comparing {
     sample.rate = static_cast<double>(result.operations) / seconds;
     sample.proxy_busy = result.proxy_cpu_seconds / seconds;
     sample.load_busy = result.own_cpu_seconds / seconds;
-    sample.others_busy = others_on(proxy_cpu_, result.proxy_cpu_seconds, result);
+    sample.others_busy = others_on(proxy_cpu_, result);
+    sample.slices_kept = result.slices_kept;
+    sample.slices_left_out = result.slices_left_out;
+    sample.time_share = time_share;
     sample.errors = result.errors.total() + backend_errors;
     switch (plan.metric) {
       case Metric::kCPUPerOperation:
@@ -321,11 +348,16 @@ class Comparing {
   void tell(const WorkloadPlan& plan, int round, const Contender& contender,
             const std::optional<Sample>& sample) const {
     const std::string value =
-        sample ? fmt::format("{:10.3f} {}, proxy {:3.0f}%, load {:3.0f}%, others {:3.0f}%{}",
-                             sample->value, unit_of(plan.metric), 100 * sample->proxy_busy,
-                             100 * sample->load_busy, 100 * sample->others_busy,
-                             sample->errors > 0 ? fmt::format(", {} errors", sample->errors) : "")
-               : "no answer";
+        sample
+            ? fmt::format("{:10.3f} {}, proxy {:3.0f}%, load {:3.0f}%, others {:3.0f}%{}{}",
+                          sample->value, unit_of(plan.metric), 100 * sample->proxy_busy,
+                          100 * sample->load_busy, 100 * sample->others_busy,
+                          sample->slices_left_out > 0
+                              ? fmt::format(", {} of {} slices left out", sample->slices_left_out,
+                                            sample->slices_left_out + sample->slices_kept)
+                              : "",
+                          sample->errors > 0 ? fmt::format(", {} errors", sample->errors) : "")
+            : "no answer";
     fmt::print(stderr, "{} {}/{} {:<26} {}\n", plan.name, round + 1, options_.rounds,
                contender.name, value);
   }

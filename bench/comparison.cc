@@ -1,5 +1,8 @@
 #include "bench/comparison.h"
 
+#include <algorithm>
+#include <cstddef>
+
 namespace lb::bench {
 
 const char* unit_of(Metric metric) {
@@ -16,16 +19,29 @@ const char* unit_of(Metric metric) {
   return "bytes/conn";
 }
 
-std::vector<double> Series::values() const {
+bool Sample::is_better_than(const Sample& other) const {
+  if (has_enough() != other.has_enough()) return has_enough();
+  return has_enough() ? others_busy < other.others_busy : time_share > other.time_share;
+}
+
+bool Series::has_enough() const {
+  const auto enough = std::count_if(samples.begin(), samples.end(),
+                                    [](const Sample& sample) { return sample.has_enough(); });
+  return 2 * enough > static_cast<std::ptrdiff_t>(samples.size());
+}
+
+std::vector<double> Series::values_of(double Sample::*which) const {
   std::vector<double> values;
-  for (const Sample& sample : samples) values.push_back(sample.value);
+  for (const Sample& sample : samples) {
+    if (sample.time_share > 0) values.push_back(sample.*which);
+  }
   return values;
 }
 
 const Series* Line::best(Role role) const {
   const Series* best = nullptr;
   for (const Series& candidate : series) {
-    if (candidate.role != role || candidate.samples.empty()) continue;
+    if (candidate.role != role || candidate.values().empty()) continue;
     if (best == nullptr || candidate.median_value() < best->median_value()) best = &candidate;
   }
   return best;

@@ -17,6 +17,9 @@ const char* unit_of(Metric metric);
 // Beyond this share of a core, others have had a say in the result.
 inline constexpr double kQuietShare = 0.05;
 
+// With less than this share of the time it needed, at the distance it needed, a run says little.
+inline constexpr double kEnoughShare = 0.5;
+
 // One run.
 struct Sample {
   double value = 0;  // in the unit of the workload's metric
@@ -26,7 +29,14 @@ struct Sample {
   double proxy_busy = 0;  // share of its core
   double load_busy = 0;
   double others_busy = 0;  // share of the proxy's core that somebody else used
+  double time_share = 1;   // of the time it needed, what slices that count made up
+  uint32_t slices_kept = 0;
+  uint32_t slices_left_out = 0;
   uint64_t errors = 0;
+
+  bool has_enough() const { return time_share >= kEnoughShare; }
+  // Whether it says more than `other`.
+  bool is_better_than(const Sample& other) const;
 };
 
 struct Series {
@@ -34,8 +44,12 @@ struct Series {
   Role role = Role::kSluice;
   std::vector<Sample> samples;  // by round
 
-  std::vector<double> values() const;
+  // Of the samples that have a slice that counts.
+  std::vector<double> values_of(double Sample::*which) const;
+  std::vector<double> values() const { return values_of(&Sample::value); }
   double median_value() const { return median(values()); }
+  // Whether all samples but a minority are made of slices enough.
+  bool has_enough() const;
 };
 
 struct Line {
@@ -52,6 +66,7 @@ struct Environment {
   std::string cpu;
   std::string cpus_used;
   std::string command;
+  int64_t distance_ns = 0;  // of the cores, in the slices that count; 0 = not looked at
   std::vector<std::string> versions;
   std::vector<std::string> missing;
 };

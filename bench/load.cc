@@ -20,7 +20,9 @@ namespace {
 constexpr int64_t kPrepareNs = 15'000'000'000;
 constexpr int64_t kSettleNs = 700'000'000;
 constexpr int64_t kLongestWaitNs = 10'000'000;
-constexpr int64_t kSliceNs = 100'000'000;
+// Short, since cores that go away and come back within a slice are not seen; a hundred times as
+// long as a probe.
+constexpr int64_t kSliceNs = 50'000'000;
 // Slices are taken until so many times the duration has passed.
 constexpr int64_t kPatience = 4;
 // A rest that is shorter is no slice of its own.

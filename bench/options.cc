@@ -114,12 +114,16 @@ void add_compare(CLI::App* app, Options* options, bool* quick) {
   app->add_option("--workloads", compare.workloads, "some of:" + names)->delimiter(',');
   app->add_option("--contenders", compare.contenders, "beginnings of their names")->delimiter(',');
   app->add_option("--attempts", compare.attempts,
-                  "at a measurement while others use more than 5 percent of a core (3)")
+                  "at a measurement while others use more than 5 percent of a core, or while the "
+                  "cores are elsewhere (3)")
       ->check(CLI::Range(1, 100));
   add_duration(app, "--duration", &compare.duration_ms, "of one measurement (2s)");
   app->add_option("--sluice", compare.sluice_path, "the program (the one beside this)");
   app->add_option("--proxy-cpu", compare.proxy_cpu, "(the first usable)");
   app->add_option("--load-cpu", compare.load_cpu, "(the second usable)");
+  app->add_option("--distance", compare.distance_ns,
+                  "nanoseconds from one of them to the other and back, while it counts (the most "
+                  "common at the beginning)");
   app->add_flag("--quick", *quick, "two short rounds, to see whether it works");
   app->add_option("--json", options->json_path, "a file for everything that was measured");
   app->add_option("--plot", options->plot_path, "a file for a picture (SVG)");
@@ -175,6 +179,7 @@ ParsedOptions parse_options(int argc, char** argv) {
     if (compare->count("--rounds") == 0) options.compare.rounds = 2;
     if (compare->count("--duration") == 0) options.compare.duration_ms = 300;
     options.compare.warmup_ms = 100;
+    options.compare.distance_sampling_ms = 300;
   }
   options.compare.command = "sluice-bench";
   for (int i = 1; i < argc; ++i) options.compare.command += fmt::format(" {}", argv[i]);

@@ -34,9 +34,7 @@ class Poller {
 
  private:
   net::UniqueFd epoll_;
-  // Few at a time: with many, load and proxy fall into lockstep, each working off everything while
-  // the other sleeps, and what an operation costs then depends on chance (by a factor of three).
-  std::array<epoll_event, 16> events_;
+  std::array<epoll_event, 512> events_;
 };
 
 }  // namespace lb::bench

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "bench/core_distance.h"
+
 namespace lb::bench {
 namespace {
 
@@ -12,6 +14,11 @@ std::string number(double value) {
   if (value >= 1000) return fmt::format("{:.0f}", value);
   if (value >= 100) return fmt::format("{:.1f}", value);
   return fmt::format("{:.3g}", value);
+}
+
+// With a mark where the samples are too short.
+std::string median_text(const Series& series) {
+  return number(series.median_value()) + (series.has_enough() ? "" : " (?)");
 }
 
 std::string ratio_cell(const Series* ours, const Series* theirs) {
@@ -23,14 +30,11 @@ std::string ratio_cell(const Series* ours, const Series* theirs) {
 
 std::string median_cell(const Series* series) {
   if (series == nullptr) return "-";
-  return fmt::format("{}: {}", series->contender, number(series->median_value()));
+  return fmt::format("{}: {}", series->contender, median_text(*series));
 }
 
-template <typename Member>
-double median_of(const Series& series, Member member) {
-  std::vector<double> values;
-  for (const Sample& sample : series.samples) values.push_back(sample.*member);
-  return median(values);
+double median_of(const Series& series, double Sample::*which) {
+  return median(series.values_of(which));
 }
 
 std::vector<std::string> contender_names(const Comparison& comparison) {
@@ -72,6 +76,35 @@ std::string disturbance_text(const Comparison& comparison) {
       disturbed, samples, 100 * kQuietShare);
 }
 
+uint64_t slices_of(const Line& line, uint32_t Sample::*which) {
+  uint64_t sum = 0;
+  for (const Series& series : line.series) {
+    for (const Sample& sample : series.samples) sum += sample.*which;
+  }
+  return sum;
+}
+
+std::string slices_text(const Comparison& comparison) {
+  std::string text = fmt::format("- {}\n", distance_text(comparison.environment.distance_ns));
+  if (comparison.environment.distance_ns == 0) return text;
+  std::string by_line;
+  bool is_short = false;
+  for (const Line& line : comparison.lines) {
+    const uint64_t left_out = slices_of(line, &Sample::slices_left_out);
+    by_line += fmt::format("{} {}: {} of {}", by_line.empty() ? "" : ",", line.workload, left_out,
+                           left_out + slices_of(line, &Sample::slices_kept));
+    is_short = is_short || std::any_of(line.series.begin(), line.series.end(),
+                                       [](const Series& each) { return !each.has_enough(); });
+  }
+  text += fmt::format("- slices of a measurement left out at another distance:{}\n", by_line);
+  if (is_short) {
+    text += fmt::format(
+        "- (?): most measurements had less than {:.0f} percent of their time at this distance\n",
+        100 * kEnoughShare);
+  }
+  return text;
+}
+
 std::string environment_text(const Comparison& comparison) {
   const Environment& environment = comparison.environment;
   std::string text =
@@ -81,10 +114,17 @@ std::string environment_text(const Comparison& comparison) {
   for (const std::string& name : environment.missing) {
     text += fmt::format("- not found, left out: {}\n", name);
   }
-  return text + disturbance_text(comparison);
+  return text + disturbance_text(comparison) + slices_text(comparison);
 }
 
 }  // namespace
+
+std::string distance_text(int64_t distance_ns) {
+  if (distance_ns == 0) return "a cache line's round trip between the two cores: not measured";
+  const DistanceRange range(distance_ns);
+  return fmt::format("a cache line's round trip between the two cores: {} ns (kept: {} to {})",
+                     distance_ns, range.lowest_ns(), range.highest_ns());
+}
 
 Rows ratio_rows(const Comparison& comparison) {
   Rows rows = {{"workload", "unit", "best of Sluice", "best peer", "to the best peer",
@@ -109,8 +149,8 @@ Rows median_rows(const Comparison& comparison) {
       const auto found =
           std::find_if(line.series.begin(), line.series.end(),
                        [&name](const Series& series) { return series.contender == name; });
-      const bool is_measured = found != line.series.end() && !found->samples.empty();
-      row.push_back(is_measured ? number(found->median_value()) : "-");
+      const bool is_measured = found != line.series.end() && !found->values().empty();
+      row.push_back(is_measured ? median_text(*found) : "-");
     }
     rows.push_back(row);
   }
@@ -122,11 +162,11 @@ Rows detail_rows(const Comparison& comparison) {
                 "proxy core", "load core", "others", "errors"}};
   for (const Line& line : comparison.lines) {
     for (const Series& series : line.series) {
-      if (series.samples.empty()) continue;
       const std::vector<double> values = series.values();
+      if (values.empty()) continue;
       uint64_t errors = 0;
       for (const Sample& sample : series.samples) errors += sample.errors;
-      rows.push_back({line.workload, series.contender, number(median(values)),
+      rows.push_back({line.workload, series.contender, median_text(series),
                       number(*std::min_element(values.begin(), values.end())),
                       number(*std::max_element(values.begin(), values.end())),
                       number(median_of(series, &Sample::rate)),
@@ -193,6 +233,9 @@ nlohmann::json comparison_json(const Comparison& comparison) {
                            {"proxy_busy", sample.proxy_busy},
                            {"load_busy", sample.load_busy},
                            {"others_busy", sample.others_busy},
+                           {"time_share", sample.time_share},
+                           {"slices_kept", sample.slices_kept},
+                           {"slices_left_out", sample.slices_left_out},
                            {"errors", sample.errors}});
       }
       contenders[series.contender] = {{"median", series.median_value()}, {"samples", samples}};
@@ -200,13 +243,10 @@ nlohmann::json comparison_json(const Comparison& comparison) {
     lines.push_back(
         {{"workload", line.workload}, {"unit", unit_of(line.metric)}, {"contenders", contenders}});
   }
-  return {{"kernel", environment.kernel},
-          {"cpu", environment.cpu},
-          {"cpus_used", environment.cpus_used},
-          {"command", environment.command},
-          {"versions", environment.versions},
-          {"missing", environment.missing},
-          {"lines", lines}};
+  return {{"kernel", environment.kernel},       {"cpu", environment.cpu},
+          {"cpus_used", environment.cpus_used}, {"distance_ns", environment.distance_ns},
+          {"command", environment.command},     {"versions", environment.versions},
+          {"missing", environment.missing},     {"lines", lines}};
 }
 
 }  // namespace lb::bench

@@ -1,6 +1,7 @@
 // A comparison as tables: for the terminal, as a page, and as JSON.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -10,6 +11,9 @@
 namespace lb::bench {
 
 using Rows = std::vector<std::vector<std::string>>;
+
+// A sentence for people; 0 = not measured.
+std::string distance_text(int64_t distance_ns);
 
 // One row a workload: the best of Sluice against the best peer and the best bare relay, each as
 // "ratio (lowest to highest of the rounds)".

@@ -50,7 +50,7 @@ std::string svg_plot(const Comparison& comparison) {
         text_at(8, y + kBarHeight - 3, fmt::format("{}, {}", line.workload, unit_of(line.metric)),
                 "font-weight=\"bold\"");
     for (const Series& series : line.series) {
-      if (series.samples.empty()) continue;
+      if (series.values().empty()) continue;
       add_bar(series, peer->median_value(), y, &bars);
       y += kBarHeight;
     }

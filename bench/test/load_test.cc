@@ -8,6 +8,7 @@
 #include <string>
 
 #include "bench/backend.h"
+#include "bench/child_process.h"
 #include "lb/net/socket.h"
 #include "test/support/catch.h"
 
@@ -113,6 +114,35 @@ TEST_CASE("a count ends the run, a rate is kept") {
   CHECK(result.operations >= 500);
   CHECK(result.operations < 1'000);
   CHECK(result.seconds > 0.05);  // it would take a few milliseconds without the rate
+}
+
+TEST_CASE("a run in slices ends, and its parts belong together") {
+  LoadOptions options = short_load(GENERATE(Workload::kRR, Workload::kMixed));
+  options.duration_ms = 200;
+  options.rate = GENERATE(0.0, 500.0);
+  options.proxy_cpu = usable_cpus().front();
+  const LoadResult result = run_with_backend(options);
+  CHECK(result.errors.total() == 0);
+  CHECK(result.slices_kept + result.slices_left_out >= 4);
+  CHECK(result.latency.count() == result.operations);
+  CHECK(result.elapsed_seconds >= result.seconds);
+  CHECK(result.elapsed_seconds >= 0.2);
+  // How many count is up to the machine.
+  CHECK((result.operations > 0) == (result.slices_kept > 0));
+}
+
+TEST_CASE("slices at another distance do not count, and are given up") {
+  LoadOptions options = short_load(Workload::kRR);
+  options.duration_ms = 100;
+  options.proxy_cpu = usable_cpus().front();
+  options.distance_ns = 1'000'000'000;
+  const LoadResult result = run_with_backend(options);
+  CHECK(result.connections == 8);
+  CHECK(result.slices_kept == 0);
+  CHECK(result.slices_left_out > 0);
+  CHECK(result.operations == 0);
+  CHECK(result.seconds == 0);
+  CHECK(result.elapsed_seconds >= 0.4);
 }
 
 TEST_CASE("a target that refuses is counted as that, once for each connection") {

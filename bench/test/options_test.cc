@@ -21,7 +21,8 @@ ParsedOptions parse(std::vector<std::string> words) {
 TEST_CASE("load is described in full") {
   const ParsedOptions parsed =
       parse({"load", "--target", "[::1]:80", "--workload", "crr", "--size", "4Ki", "--duration",
-             "300ms", "--sources", "127.0.0.2,127.0.0.3", "--pid", "1", "--pid", "2"});
+             "300ms", "--sources", "127.0.0.2,127.0.0.3", "--pid", "1", "--pid", "2", "--proxy-cpu",
+             "3", "--distance", "500"});
   REQUIRE(parsed.options);
   const LoadOptions& load = parsed.options->load;
   CHECK(load.target.to_string() == "[::1]:80");
@@ -29,6 +30,8 @@ TEST_CASE("load is described in full") {
   CHECK(load.size_bytes == 4096);
   CHECK(load.duration_ms == 300);
   CHECK(load.sources.size() == 2);
+  CHECK(load.proxy_cpu == 3);
+  CHECK(load.distance_ns == 500);
   CHECK(load.pids == std::vector<pid_t>{1, 2});
 }
 

@@ -30,4 +30,14 @@ TEST_CASE("a stall moves no intended time: what waited counts from when it was d
   CHECK_FALSE(schedule.is_due(now_ns));
 }
 
+TEST_CASE("a pause moves what is to come by its length, without drift") {
+  RateSchedule schedule(1'000, 0);
+  schedule.take();
+  schedule.shift(700'000);
+  CHECK(schedule.next_due_ns() == 1'700'000);
+  schedule.take();
+  schedule.shift(1);
+  CHECK(schedule.next_due_ns() == 2'700'001);
+}
+
 }  // namespace lb::bench

@@ -72,6 +72,46 @@ TEST_CASE("the page names what it was made on and what is missing") {
   CHECK(page.find("](plot.svg)") != std::string::npos);
 }
 
+TEST_CASE("who had too few slices at the run's distance is marked, and the page counts them") {
+  Comparison comparison = small_comparison();
+  comparison.environment.distance_ns = 530;
+  Series& nginx = comparison.lines[0].series[3];
+  for (Sample& sample : nginx.samples) sample.slices_kept = 8;
+  for (const size_t round : {0U, 2U}) {
+    nginx.samples[round].time_share = 0.2;
+    nginx.samples[round].slices_kept = 2;
+    nginx.samples[round].slices_left_out = 30;
+  }
+  CHECK(ratio_rows(comparison)[1][3] == "nginx: 10 (?)");
+  CHECK(median_rows(comparison)[1][5] == "10 (?)");
+  CHECK(median_rows(comparison)[1][4] == "14");
+  const std::string page = comparison_markdown(comparison, "");
+  CHECK(page.find("530 ns (kept: 331 to 848)") != std::string::npos);
+  CHECK(page.find("rr-64: 60 of 72") != std::string::npos);
+}
+
+TEST_CASE("a sample without a slice that counts is no value") {
+  Series made = series("nginx", Role::kPeer, {0, 10, 12});
+  made.samples[0].time_share = 0;
+  CHECK(made.values() == std::vector<double>{10, 12});
+  CHECK(made.has_enough());
+}
+
+TEST_CASE("of two tries the one with slices enough is better, then the less disturbed") {
+  Sample enough;
+  enough.others_busy = 0.3;
+  Sample few;
+  few.time_share = 0.4;
+  Sample fewer;
+  fewer.time_share = 0.1;
+  CHECK(enough.is_better_than(few));
+  CHECK_FALSE(few.is_better_than(enough));
+  CHECK(few.is_better_than(fewer));
+  Sample quiet = enough;
+  quiet.others_busy = 0.01;
+  CHECK(quiet.is_better_than(enough));
+}
+
 TEST_CASE("JSON holds every sample") {
   const nlohmann::json json = comparison_json(small_comparison());
   const nlohmann::json& contenders = json["lines"][0]["contenders"];
