@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -28,9 +27,12 @@ constexpr unsigned kBuffers = 128;
 constexpr size_t kBufferBytes = 16 * 1024;
 constexpr uint64_t kSendTag = 1;
 
+constexpr uint16_t kNone = UINT16_MAX;
+
+// What a buffer holds, and the buffer that comes after it at the same end.
 struct Piece {
-  uint16_t buffer;
-  uint32_t size_bytes;
+  uint32_t size_bytes = 0;
+  uint16_t next = kNone;
 };
 
 struct Pair;
@@ -44,7 +46,9 @@ struct End {
   bool sends = false;
   bool starved = false;
   bool has_ended = false;
-  std::deque<Piece> unsent;  // received by the other end; the first is being sent
+  // Buffers received by the other end; the first is being sent.
+  uint16_t first_unsent = kNone;
+  uint16_t last_unsent = kNone;
 };
 
 struct Pair {
@@ -89,6 +93,7 @@ class Relay {
     }
     io_uring_buf_ring_init(buffers_);
     for (unsigned i = 0; i < kBuffers; ++i) give_back(static_cast<uint16_t>(i));
+    show_given_back();
     return 0;
   }
 
@@ -96,14 +101,19 @@ class Relay {
 
   void give_back(uint16_t buffer) {
     io_uring_buf_ring_add(buffers_, bytes_of(buffer), kBufferBytes, buffer,
-                          io_uring_buf_ring_mask(kBuffers), 0);
-    io_uring_buf_ring_advance(buffers_, 1);
+                          io_uring_buf_ring_mask(kBuffers), static_cast<int>(given_back_++));
     ++free_buffers_;
     if (starved_.empty()) return;
     End* end = starved_.back();
     starved_.pop_back();
     end->starved = false;
     receive(*end);
+  }
+
+  // To the kernel, all at once.
+  void show_given_back() {
+    if (given_back_ > 0) io_uring_buf_ring_advance(buffers_, static_cast<int>(given_back_));
+    given_back_ = 0;
   }
 
   io_uring_sqe* next_entry() {
@@ -131,9 +141,9 @@ class Relay {
   }
 
   void send_first(End& end) {
-    const Piece& piece = end.unsent.front();
+    const uint16_t buffer = end.first_unsent;
     io_uring_sqe* entry = next_entry();
-    io_uring_prep_send(entry, end.fd.get(), bytes_of(piece.buffer), piece.size_bytes,
+    io_uring_prep_send(entry, end.fd.get(), bytes_of(buffer), pieces_[buffer].size_bytes,
                        MSG_NOSIGNAL | MSG_WAITALL);
     io_uring_sqe_set_data64(entry, reinterpret_cast<uint64_t>(&end) | kSendTag);
     end.sends = true;
@@ -148,6 +158,7 @@ class Relay {
       complete(*completion);
     }
     io_uring_cq_advance(&ring_, count);
+    show_given_back();
   }
 
   void complete(const io_uring_cqe& completion) {
@@ -198,7 +209,9 @@ class Relay {
       const auto buffer = static_cast<uint16_t>(completion.flags >> IORING_CQE_BUFFER_SHIFT);
       --free_buffers_;
       End& to = *end.other;
-      to.unsent.push_back({buffer, static_cast<uint32_t>(completion.res)});
+      pieces_[buffer] = {static_cast<uint32_t>(completion.res), kNone};
+      (to.first_unsent == kNone ? to.first_unsent : pieces_[to.last_unsent].next) = buffer;
+      to.last_unsent = buffer;
       if (!to.sends) send_first(to);
       if (!end.receives) receive(end);
     } else if (completion.res == -ENOBUFS && free_buffers_ > 0) {
@@ -216,14 +229,15 @@ class Relay {
 
   void on_sent(End& end, int sent) {
     end.sends = false;
-    const Piece piece = end.unsent.front();
-    end.unsent.pop_front();
-    give_back(piece.buffer);
+    const uint16_t buffer = end.first_unsent;
+    const Piece piece = pieces_[buffer];
+    end.first_unsent = piece.next;
+    give_back(buffer);
     if (sent < static_cast<int>(piece.size_bytes)) {
       shutdown(end.fd.get(), SHUT_RDWR);
       shutdown(end.other->fd.get(), SHUT_RDWR);
     }
-    if (!end.unsent.empty()) return send_first(end);
+    if (end.first_unsent != kNone) return send_first(end);
     finish_when_flushed(end);
   }
 
@@ -250,7 +264,9 @@ class Relay {
   io_uring ring_ = {};
   io_uring_buf_ring* buffers_ = nullptr;
   std::vector<char> memory_;
+  std::array<Piece, kBuffers> pieces_ = {};  // by buffer
   unsigned free_buffers_ = 0;
+  unsigned given_back_ = 0;  // that the kernel does not know of yet
   std::vector<std::unique_ptr<Pair>> pairs_;
   std::vector<Pair*> free_;
   std::vector<End*> starved_;

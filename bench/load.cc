@@ -40,6 +40,7 @@ class Run {
   LoadResult run() {
     // What is due is sent when it is due, not up to 50 us later (prctl(2)).
     prctl(PR_SET_TIMERSLACK, 1);
+    if (options_.workload == Workload::kIdle) serve_one();
     const ProcessCost before = cost_of(options_.pids);
     open();
     turn_until(now() + kPrepareNs, [this] { return is_prepared(); });
@@ -66,6 +67,18 @@ class Run {
       const bool mixed = workload == Workload::kMixed;
       stream_.emplace(poller_, options_, mixed ? options_.streams : options_.connections, errors_);
     }
+  }
+
+  // What a proxy sets up when it starts and for its first connection is not what a connection
+  // costs. It listens before it has all of that.
+  void serve_one() {
+    LoadOptions one = options_;
+    one.connections = 1;
+    {
+      ExchangeLoad first(poller_, one, true, errors_);
+      turn_until(now() + kPrepareNs, [&first] { return first.is_prepared(); });
+    }
+    turn_until(now() + kSettleNs, [] { return false; });
   }
 
   bool is_prepared() const {

@@ -26,8 +26,8 @@ struct LoadResult : Measured {
   double probe_cpu_seconds = 0;  // on the proxy's CPU, to know the distance
   // Of each CPU, whoever used it.
   std::vector<double> busy_seconds_by_cpu = {};
-  // Of `pids`, per connection: what they held more once all connections stood still than before
-  // the first one. Only after kIdle.
+  // Of `pids`, per connection: what they held more once all connections stood still than after
+  // one had come and gone. Only after kIdle.
   double private_bytes_per_connection = 0;
   double resident_bytes_per_connection = 0;
 };
