@@ -2,6 +2,7 @@
 #include "bench/load_exchange.h"
 
 #include <memory>
+#include <optional>
 
 #include "bench/backend.h"
 #include "lb/util/clock.h"
