@@ -38,6 +38,12 @@ std::vector<double> Series::values_of(double Sample::*which) const {
   return values;
 }
 
+std::vector<double> Series::values_by_round() const {
+  std::vector<double> values;
+  for (const Sample& sample : samples) values.push_back(sample.time_share > 0 ? sample.value : 0);
+  return values;
+}
+
 const Series* Line::best(Role role) const {
   const Series* best = nullptr;
   for (const Series& candidate : series) {

@@ -47,6 +47,8 @@ struct Series {
   // Of the samples that have a slice that counts.
   std::vector<double> values_of(double Sample::*which) const;
   std::vector<double> values() const { return values_of(&Sample::value); }
+  // 0 where there is none.
+  std::vector<double> values_by_round() const;
   double median_value() const { return median(values()); }
   // Whether all samples but a minority are made of slices enough.
   bool has_enough() const;

@@ -13,15 +13,25 @@ double median(std::vector<double> values) {
   return (values[middle - 1] + values[middle]) / 2;
 }
 
+namespace {
+
+std::vector<double> without_none(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return value <= 0; });
+  return values;
+}
+
+}  // namespace
+
 Ratio ratio_of(const std::vector<double>& values, const std::vector<double>& base) {
   Ratio ratio;
-  const double divisor = median(base);
-  if (values.empty() || divisor <= 0) return ratio;
-  ratio.value = median(values) / divisor;
+  const double divisor = median(without_none(base));
+  const double dividend = median(without_none(values));
+  if (dividend <= 0 || divisor <= 0) return ratio;
+  ratio.value = dividend / divisor;
   ratio.lowest = ratio.value;
   ratio.highest = ratio.value;
   for (size_t i = 0; i < std::min(values.size(), base.size()); ++i) {
-    if (base[i] <= 0) continue;
+    if (values[i] <= 0 || base[i] <= 0) continue;
     ratio.lowest = std::min(ratio.lowest, values[i] / base[i]);
     ratio.highest = std::max(ratio.highest, values[i] / base[i]);
   }

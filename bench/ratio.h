@@ -15,7 +15,7 @@ struct Ratio {
 };
 
 // `values[i]` and `base[i]` are of the same round, so that what slows the machine down for a while
-// slows both. Rounds that one of them lacks are left out of the spread.
+// slows both. Where one of them has no value (0), the round is left out of the spread.
 Ratio ratio_of(const std::vector<double>& values, const std::vector<double>& base);
 
 }  // namespace lb::bench

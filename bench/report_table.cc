@@ -23,7 +23,7 @@ std::string median_text(const Series& series) {
 
 std::string ratio_cell(const Series* ours, const Series* theirs) {
   if (ours == nullptr || theirs == nullptr) return "-";
-  const Ratio ratio = ratio_of(ours->values(), theirs->values());
+  const Ratio ratio = ratio_of(ours->values_by_round(), theirs->values_by_round());
   if (ratio.value <= 0) return "-";
   return fmt::format("{:.2f} ({:.2f} to {:.2f})", ratio.value, ratio.lowest, ratio.highest);
 }

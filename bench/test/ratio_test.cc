@@ -18,6 +18,13 @@ TEST_CASE("a ratio is of the medians, its spread of the rounds") {
   CHECK(ratio.highest == Approx(0.8));
 }
 
+TEST_CASE("a round without a value has no ratio, and moves no other round") {
+  const Ratio ratio = ratio_of({0, 8, 6}, {10, 10, 20});
+  CHECK(ratio.value == Approx(0.7));
+  CHECK(ratio.lowest == Approx(0.3));
+  CHECK(ratio.highest == Approx(0.8));
+}
+
 TEST_CASE("a ratio to nothing is none") {
   CHECK(ratio_of({1, 2}, {}).value == 0);
   CHECK(ratio_of({}, {1, 2}).value == 0);
