@@ -1,12 +1,10 @@
 #include "lb/event/uring_engine.h"
 
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 
@@ -21,10 +19,14 @@ namespace {
 constexpr uint64_t kIgnored = 0;
 constexpr uint64_t kMailbox = 1;
 
-constexpr uint16_t kBufferGroup = 0;
-
 // An operation's own name in the kernel.
 uint64_t name_of(Op& op) { return reinterpret_cast<uint64_t>(&op); }
+
+void cancel_request(io_uring_sqe* entry, uint64_t name) {
+  io_uring_prep_cancel64(entry, name, 0);
+  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+  entry->user_data = kIgnored;
+}
 
 const char* explain(int error) {
   switch (error) {
@@ -49,7 +51,8 @@ absl::Status denied(const char* what, int error) {
 
 }  // namespace
 
-UringEngine::UringEngine(const EngineOptions& options) : Engine(options, util::mono_now_ms()) {}
+UringEngine::UringEngine(const EngineOptions& options)
+    : Engine(options, util::mono_now_ms()), ring_buffers_(buffers_), receives_(buffers_) {}
 
 absl::StatusOr<std::unique_ptr<Engine>> UringEngine::create(const EngineOptions& options) {
   std::unique_ptr<UringEngine> engine(new UringEngine(options));
@@ -70,27 +73,9 @@ absl::Status UringEngine::set_up() {
   if (const int registered = io_uring_register_ring_fd(&ring_); registered < 0) {
     return denied("io_uring_register(ring)", -registered);
   }
-  return set_up_buffer_ring();
-}
-
-absl::Status UringEngine::set_up_buffer_ring() {
-  buffer_ring_entries_ =
-      std::bit_floor(std::min(options_.buffer_ring_entries, buffers_.max_buffers()));
-  void* memory = mmap(nullptr, buffer_ring_entries_ * sizeof(io_uring_buf), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return denied("mmap", errno);
-  buffer_ring_ = static_cast<io_uring_buf_ring*>(memory);
-  io_uring_buf_reg registration = {};
-  registration.ring_addr = reinterpret_cast<uint64_t>(memory);
-  registration.ring_entries = buffer_ring_entries_;
-  registration.bgid = kBufferGroup;
-  const int error = io_uring_register_buf_ring(&ring_, &registration, 0);
-  if (error < 0) return denied("io_uring_register(buffer ring)", -error);
-  io_uring_buf_ring_init(buffer_ring_);
-  ring_buffers_.resize(buffer_ring_entries_);
-  empty_buffer_ids_.reserve(buffer_ring_entries_);
-  for (uint32_t id = buffer_ring_entries_; id-- > 0;) {
-    empty_buffer_ids_.push_back(static_cast<uint16_t>(id));
+  if (UringReceives::is_supported()) receives_.allow();
+  if (const int set_up = ring_buffers_.set_up(ring_, options_.buffer_ring_entries); set_up < 0) {
+    return denied("io_uring_register(buffer ring)", -set_up);
   }
   return absl::OkStatus();
 }
@@ -98,9 +83,8 @@ absl::Status UringEngine::set_up_buffer_ring() {
 UringEngine::~UringEngine() {
   LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty() && splices_.empty());
   if (ring_is_open_) io_uring_queue_exit(&ring_);
-  if (buffer_ring_ != nullptr) {
-    munmap(buffer_ring_, buffer_ring_entries_ * sizeof(io_uring_buf));
-  }
+  // The end of the ring was the end of what was armed.
+  for (const int fd : receives_.closing()) Engine::close(fd, receives_.finish_closing(fd));
 }
 
 void UringEngine::accept(AcceptOp& op, int listen_fd, bool many) {
@@ -117,8 +101,14 @@ void UringEngine::connect(ConnectOp& op, int fd, const net::Address& address) {
 
 void UringEngine::recv(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kRecv, fd);
-  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
-  receive(op);
+  switch (receives_.start(op, max_bytes)) {
+    case UringReceives::Start::kWait:
+      return;
+    case UringReceives::Start::kTake:
+      return hold(op, 0);
+    case UringReceives::Start::kArm:
+      return receive(op);
+  }
 }
 
 void UringEngine::receive(RecvOp& op) {
@@ -137,8 +127,16 @@ void UringEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
 
 void UringEngine::splice_in(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kSpliceIn, fd);
-  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
-  try_later(op);
+  switch (receives_.start(op, max_bytes)) {
+    case UringReceives::Start::kWait:
+      // What comes until it has ended is in buffers.
+      if (receives_.stop(fd)) stop_receiving(fd);
+      return;
+    case UringReceives::Start::kTake:
+      return hold(op, 0);
+    case UringReceives::Start::kArm:
+      return try_later(op);
+  }
 }
 
 void UringEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
@@ -160,10 +158,12 @@ void UringEngine::cancel(Op& op) {
   op.cancelled = true;
   if (op.place != Op::Place::kKernel) {
     op.unlink();
-    op.place = Op::Place::kQueue;
-    op.stored_result = -ECANCELED;
-    ready_.push_back(op);
-    return;
+    return hold(op, -ECANCELED);
+  }
+  const bool is_receive = op.kind == Op::Kind::kRecv || op.kind == Op::Kind::kSpliceIn;
+  if (is_receive && receives_.forget(static_cast<RecvOp&>(op))) {
+    if (receives_.stop(op.fd)) stop_receiving(op.fd);
+    return hold(op, -ECANCELED);
   }
   io_uring_sqe* entry = free_entry();
   // Without room the operation is cancelled as soon as there is some: see run_held().
@@ -171,9 +171,26 @@ void UringEngine::cancel(Op& op) {
     backlog_.push_back(op);
     return;
   }
-  io_uring_prep_cancel64(entry, name_of(op), 0);
-  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
-  entry->user_data = kIgnored;
+  cancel_request(entry, name_of(op));
+}
+
+void UringEngine::close(int fd, CloseMode mode) {
+  if (const auto final_mode = receives_.close(fd, mode); final_mode.has_value()) {
+    return Engine::close(fd, *final_mode);
+  }
+  if (receives_.stop(fd)) stop_receiving(fd);
+}
+
+void UringEngine::stop_receiving(int fd) {
+  io_uring_sqe* entry = free_entry();
+  if (entry == nullptr) return unstopped_.push_back(fd);
+  cancel_request(entry, UringReceives::name_of(fd));
+}
+
+void UringEngine::hold(Op& op, int32_t result) {
+  op.place = Op::Place::kQueue;
+  op.stored_result = result;
+  ready_.push_back(op);
 }
 
 io_uring_sqe* UringEngine::free_entry() {
@@ -191,6 +208,7 @@ void UringEngine::arm(Op& op) {
     return;
   }
   op.place = Op::Place::kKernel;
+  if (op.kind == Op::Kind::kRecv && receives_.arm(*entry, static_cast<RecvOp&>(op))) return;
   fill(entry, op);
   entry->user_data = name_of(op);
 }
@@ -213,7 +231,7 @@ void UringEngine::fill(io_uring_sqe* entry, Op& op) {
     case Op::Kind::kRecv:
       io_uring_prep_recv(entry, op.fd, nullptr, static_cast<RecvOp&>(op).max_bytes, 0);
       entry->flags |= IOSQE_BUFFER_SELECT;
-      entry->buf_group = kBufferGroup;
+      entry->buf_group = UringBuffers::kGroup;
       return;
     case Op::Kind::kSend: {
       const SendOp& send = static_cast<SendOp&>(op);
@@ -262,7 +280,8 @@ void UringEngine::run_once(util::MonoTimeMs deadline_ms) {
 
 void UringEngine::enter(util::MonoTimeMs deadline_ms) {
   const util::MonoTimeMs until_ms = wakeup_ms(deadline_ms);
-  const bool has_work = !ready_.empty() || !backlog_.empty() || !splices_.empty();
+  const bool has_work =
+      !ready_.empty() || !backlog_.empty() || !splices_.empty() || !unstopped_.empty();
   const util::MonoTimeMs wait_ms = has_work ? 0 : until_ms - util::mono_now_ms();
   // Deferred task work, and with it every completion, runs inside the call only: there is one each
   // turn, whatever it returns (-ETIME, -EINTR, or -EBUSY when completions must be reaped first).
@@ -302,6 +321,7 @@ void UringEngine::handle(const Event& event) {
     mailbox_is_armed_ = false;
     return mailbox_.run();
   }
+  if (UringReceives::is_name(event.user_data)) return take_in(event);
   Op& op = *reinterpret_cast<Op*>(event.user_data);
   // It may still wait for room to be cancelled, which has no object any more.
   if (op.is_linked()) op.unlink();
@@ -316,8 +336,12 @@ void UringEngine::handle(const Event& event) {
     case Op::Kind::kSpliceOut:
       if (op.cancelled) return complete(op, {-ECANCELED, false});
       return event.result < 0 ? complete(op, {event.result, false}) : try_later(op);
+    case Op::Kind::kPoll: {
+      // The error that an armed receive took is not the socket's any more.
+      const int32_t taken = event.result >= 0 && receives_.has_failed(op.fd) ? POLLERR : 0;
+      return complete(op, {event.result | taken, false});
+    }
     case Op::Kind::kConnect:
-    case Op::Kind::kPoll:
       return complete(op, {event.result, false});
     case Op::Kind::kNone:
       break;
@@ -341,23 +365,36 @@ void UringEngine::end_accept(AcceptOp& op, const Event& event) {
 }
 
 void UringEngine::end_recv(RecvOp& op, const Event& event) {
-  if ((event.flags & IORING_CQE_F_BUFFER) != 0) {
-    const auto id = static_cast<uint16_t>(event.flags >> IORING_CQE_BUFFER_SHIFT);
-    op.lease = std::move(ring_buffers_[id]);
-    empty_buffer_ids_.push_back(id);
-  }
-  if (event.result == -ENOBUFS && !op.cancelled) {
-    ++counters_.buffer_waits;
-    op.place = Op::Place::kStarved;
-    starved_.push_back(op);
-    return;
-  }
-  if (event.result > 0) {
-    op.lease.set_size_bytes(static_cast<uint32_t>(event.result));
-  } else {
-    op.lease.reset();
-  }
+  op.lease = ring_buffers_.take_out(event.result, event.flags);
+  if (event.result == -ENOBUFS && !op.cancelled) return starve(op);
+  receives_.note_plain(op, event.result);
   complete(op, {event.result == -ENOBUFS ? -ECANCELED : event.result, false});
+}
+
+void UringEngine::take_in(const Event& event) {
+  using Next = UringReceives::Next;
+  const int fd = UringReceives::fd_of(event.user_data);
+  const bool is_armed_still = (event.flags & IORING_CQE_F_MORE) != 0;
+  const auto [next, op] = receives_.take_in(fd, event.result, is_armed_still,
+                                            ring_buffers_.take_out(event.result, event.flags));
+  switch (next) {
+    case Next::kNothing:
+      return;
+    case Next::kComplete:
+      return complete(*op, {event.result, false});
+    case Next::kArm:
+      return arm(*op);
+    case Next::kStarve:
+      return starve(*op);
+    case Next::kClose:
+      return Engine::close(fd, receives_.finish_closing(fd));
+  }
+}
+
+void UringEngine::starve(RecvOp& op) {
+  ++counters_.buffer_waits;
+  op.place = Op::Place::kStarved;
+  starved_.push_back(op);
 }
 
 void UringEngine::end_send(SendOp& op, const Event& event) {
@@ -414,23 +451,16 @@ void UringEngine::run_held() {
       arm(*op);
     }
   }
-  while (Op* op = ready_.pop_front()) complete(*op, {op->stored_result, false});
+  for (const int fd : std::exchange(unstopped_, {})) stop_receiving(fd);
+  while (Op* op = ready_.pop_front()) {
+    // Held without an error: a receive whose bytes are here already.
+    const bool is_here = op->stored_result >= 0;
+    complete(*op, {is_here ? receives_.take(static_cast<RecvOp&>(*op)) : op->stored_result, false});
+  }
 }
 
 void UringEngine::top_up_buffers() {
-  const int mask = io_uring_buf_ring_mask(buffer_ring_entries_);
-  int added = 0;
-  while (!empty_buffer_ids_.empty()) {
-    BufferLease lease = buffers_.take();
-    if (!lease.is_held()) break;
-    const uint16_t id = empty_buffer_ids_.back();
-    empty_buffer_ids_.pop_back();
-    io_uring_buf_ring_add(buffer_ring_, lease.data(), buffers_.buffer_size_bytes(), id, mask,
-                          added++);
-    ring_buffers_[id] = std::move(lease);
-  }
-  if (added > 0) io_uring_buf_ring_advance(buffer_ring_, added);
-  size_t available = buffer_ring_entries_ - empty_buffer_ids_.size();
+  size_t available = ring_buffers_.top_up();
   while (available-- > 0 && !starved_.empty()) arm(*starved_.pop_front());
 }
 

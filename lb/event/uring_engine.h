@@ -1,6 +1,7 @@
 // The engine on io_uring(7): operations go to the kernel in one batch a turn and come back as
 // completions. Receives take their buffers from a ring that the kernel empties and each turn tops
-// up; accepts are multishot. Needs Linux 6.1 (IORING_SETUP_DEFER_TASKRUN).
+// up; accepts are multishot, and so are receives where that pays. Needs Linux 6.1
+// (IORING_SETUP_DEFER_TASKRUN).
 #pragma once
 
 #include <liburing.h>
@@ -11,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "lb/event/engine.h"
 #include "lb/event/mailbox.h"
+#include "lb/event/uring_buffers.h"
+#include "lb/event/uring_receives.h"
 
 namespace lb::event {
 
@@ -31,6 +34,7 @@ class UringEngine final : public Engine {
   void splice_out(SendOp& op, int fd, Pipe& pipe) override;
   void poll(Op& op, int fd, uint32_t events) override;
   void cancel(Op& op) override;
+  void close(int fd, CloseMode mode) override;
   void post(Task task) override { mailbox_.post(std::move(task)); }
   void run_once(util::MonoTimeMs deadline_ms) override;
 
@@ -44,13 +48,14 @@ class UringEngine final : public Engine {
 
   explicit UringEngine(const EngineOptions& options);
   absl::Status set_up();
-  absl::Status set_up_buffer_ring();
 
   // A free entry of the submission queue, flushing a full one; null when the kernel takes no more
   // before completions are reaped.
   io_uring_sqe* free_entry();
   // Hands the operation to the kernel, or queues it until there is room.
   void arm(Op& op);
+  // To be completed later in this turn.
+  void hold(Op& op, int32_t result);
   static void fill(io_uring_sqe* entry, Op& op);
   // Arms it, or lets it wait behind those that wait for a buffer.
   void receive(RecvOp& op);
@@ -61,6 +66,10 @@ class UringEngine final : public Engine {
   void handle(const Event& event);
   void end_accept(AcceptOp& op, const Event& event);
   void end_recv(RecvOp& op, const Event& event);
+  void take_in(const Event& event);
+  void starve(RecvOp& op);
+  // Ends what is armed for receiving from a descriptor.
+  void stop_receiving(int fd);
   void end_send(SendOp& op, const Event& event);
   // The ring would splice in a thread of its own (io_uring's splice always does), so the engine
   // splices itself, and asks the ring when a socket is ready.
@@ -76,10 +85,9 @@ class UringEngine final : public Engine {
   Mailbox mailbox_;
   bool mailbox_is_armed_ = false;
 
-  io_uring_buf_ring* buffer_ring_ = nullptr;
-  uint32_t buffer_ring_entries_ = 0;
-  std::vector<BufferLease> ring_buffers_;   // by buffer id; empty where the kernel has taken it
-  std::vector<uint16_t> empty_buffer_ids_;  // to be topped up
+  UringBuffers ring_buffers_;
+  UringReceives receives_;
+  std::vector<int> unstopped_;  // stop_receiving() found no room for these
 
   OpQueue ready_;    // to be completed with their stored result
   OpQueue backlog_;  // to be armed when there is room
