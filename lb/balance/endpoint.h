@@ -7,6 +7,7 @@
 #include <string>
 
 #include "lb/net/address.h"
+#include "lb/util/cache_line.h"
 
 namespace lb::balance {
 
@@ -30,7 +31,7 @@ class Endpoint {
   const net::Address address_;
   const std::string label_;
   // On a cache line of its own: workers write it, and read everything else.
-  alignas(64) std::atomic<uint32_t> active_{0};
+  alignas(util::kCacheLineBytes) std::atomic<uint32_t> active_{0};
 };
 
 }  // namespace lb::balance

@@ -7,6 +7,8 @@
 #include <limits>
 #include <vector>
 
+#include "lb/util/cache_line.h"
+
 namespace lb::balance {
 
 class SmoothWeighted {
@@ -39,7 +41,8 @@ class SmoothWeighted {
     int64_t credit = 0;
   };
 
-  std::vector<Entry> entries_;
+  // Each worker has its own, and the control thread makes them side by side.
+  std::vector<Entry, util::CacheLineAllocator<Entry>> entries_;
 };
 
 }  // namespace lb::balance

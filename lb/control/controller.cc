@@ -100,7 +100,8 @@ absl::Status Controller::start() {
               {{"max_connections", fmt::format("{}", wanted)},
                {"possible", fmt::format("{}", possible)}});
   }
-  budget_ = std::make_unique<proxy::ConnectionBudget>(wanted, possible);
+  loads_ = std::make_unique<proxy::WorkerLoads>(count);
+  budget_ = std::make_unique<proxy::ConnectionBudget>(wanted, possible, *loads_);
   absl::StatusOr<ChosenEngine> chosen = start_workers(count, possible);
   if (!chosen.ok()) return chosen.status();
   chosen_ = *std::move(chosen);
@@ -204,8 +205,14 @@ absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t m
 absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kind,
                                            int64_t max_connections) {
   workers_.clear();
-  const proxy::WorkerContext context = {*engine_,       *budget_,     log_,
-                                        pause_limit_,   access_sink_, format_of(access_log_.format),
+  busy_ratios_.clear();
+  const proxy::WorkerContext context = {*engine_,
+                                        *budget_,
+                                        *loads_,
+                                        log_,
+                                        pause_limit_,
+                                        access_sink_,
+                                        format_of(access_log_.format),
                                         runtime_.splice};
   for (uint32_t i = 0; i < count; ++i) {
     auto worker = std::make_unique<proxy::Worker>(i, context);
@@ -215,6 +222,7 @@ absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kin
       return status;
     }
     workers_.push_back(std::move(worker));
+    busy_ratios_.emplace_back(util::clock_ns(CLOCK_MONOTONIC));
   }
   return absl::OkStatus();
 }

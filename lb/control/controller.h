@@ -10,6 +10,8 @@
 #include "absl/status/status.h"
 #include "lb/config/load.h"
 #include "lb/control/admin/admin.h"
+#include "lb/control/admin/busy_ratio.h"
+#include "lb/control/admin/metrics.h"
 #include "lb/control/deployment.h"
 #include "lb/control/endpoints_watch.h"
 #include "lb/control/engine_choice.h"
@@ -20,6 +22,7 @@
 #include "lb/event/engine.h"
 #include "lb/proxy/connection_budget.h"
 #include "lb/proxy/worker.h"
+#include "lb/proxy/worker_loads.h"
 #include "lb/util/log.h"
 
 namespace lb::control {
@@ -67,7 +70,8 @@ class Controller {
   std::vector<const proxy::WorkerStats*> worker_stats() const;
   std::string not_ready() const;
   nlohmann::json status() const;
-  std::string metrics() const;
+  std::vector<WorkerFigures> worker_figures();
+  std::string metrics();
   void reload_for_admin(std::function<void(const ReloadOutcome&)> on_done);
   absl::StatusOr<Diff> diff_with(const std::string& path) const;
 
@@ -89,9 +93,11 @@ class Controller {
 
   std::unique_ptr<event::Engine> engine_;
   std::unique_ptr<Signals> signals_;
+  std::unique_ptr<proxy::WorkerLoads> loads_;
   std::unique_ptr<proxy::ConnectionBudget> budget_;
   std::unique_ptr<Deployment> deployment_;
   Deployment::Workers workers_;
+  std::vector<BusyRatio> busy_ratios_;  // as workers_
   std::unique_ptr<EndpointsWatch> endpoints_watch_;
   ChosenEngine chosen_;
   PipeBudget pipes_;

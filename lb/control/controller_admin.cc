@@ -8,6 +8,7 @@
 #include "lb/control/admin/status_services.h"
 #include "lb/control/controller.h"
 #include "lb/control/status.h"
+#include "lb/util/clock.h"
 
 namespace lb::control {
 
@@ -32,6 +33,16 @@ std::vector<const proxy::WorkerStats*> Controller::worker_stats() const {
   return stats;
 }
 
+std::vector<WorkerFigures> Controller::worker_figures() {
+  const int64_t now_ns = util::clock_ns(CLOCK_MONOTONIC);
+  std::vector<WorkerFigures> figures;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    figures.push_back({.busy_ratio = busy_ratios_[i].update(now_ns, workers_[i]->cpu_ns()),
+                       .handed_over = loads_->handed_over(i)});
+  }
+  return figures;
+}
+
 std::string Controller::not_ready() const {
   if (is_draining_) return "draining";
   return deployment_->deployed().generation == 0 ? "starting" : "";
@@ -49,10 +60,11 @@ nlohmann::json Controller::status() const {
   return status;
 }
 
-std::string Controller::metrics() const {
+std::string Controller::metrics() {
   return metrics_text({.deployed = deployment_->deployed(),
                        .reload = deployment_->reload_state(),
                        .workers = worker_stats(),
+                       .figures = worker_figures(),
                        .engine = chosen_.kind,
                        .version = SLUICE_VERSION,
                        .usage = process_usage()});

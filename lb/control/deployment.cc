@@ -139,8 +139,11 @@ void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListen
   next.status = status_of(next, current_.status, util::wall_now_us() / 1000);
   current_ = std::move(next);
   workers_left_ = workers_->size();
+  std::vector<std::shared_ptr<proxy::Router>> routers;
+  for (const auto& worker : *workers_) routers.push_back(worker->make_router(current_.snapshot));
+  proxy::Router::introduce(routers);
   for (size_t i = 0; i < workers_->size(); ++i) {
-    (*workers_)[i]->adopt(current_.snapshot, std::move(listeners[i]),
+    (*workers_)[i]->adopt(std::move(routers[i]), std::move(listeners[i]),
                           [this] { engine_.post([this] { on_worker_done(); }); });
   }
 }

@@ -2,9 +2,15 @@
 
 namespace lb::proxy {
 
-ConnectionTable::ConnectionTable(event::Engine& engine, ConnectionBudget& budget, AccessLog& log,
-                                 config::SpliceMode splice, uint64_t first_id)
-    : engine_(engine), budget_(budget), log_(log), splice_(splice), next_id_(first_id) {
+ConnectionTable::ConnectionTable(event::Engine& engine, ConnectionBudget& budget,
+                                 HandOver& hand_over, AccessLog& log, config::SpliceMode splice,
+                                 uint64_t first_id)
+    : engine_(engine),
+      budget_(budget),
+      hand_over_(hand_over),
+      log_(log),
+      splice_(splice),
+      next_id_(first_id) {
   watch_timer_.bind<&ConnectionTable::watch_holding>(this);
 }
 
@@ -14,17 +20,24 @@ ConnectionTable::~ConnectionTable() {
 }
 
 void ConnectionTable::accept(int fd, const std::shared_ptr<Router>& router, size_t listener) {
-  router->listener_stats(listener).accepted.add();
   const Router::Choice choice = router->choose(listener);
   if (!choice.service) return refuse(fd, *router, listener, choice.refusal);
   if (!budget_.try_take()) return refuse(fd, *router, listener, CloseReason::kLimitProcess);
-  Connection* connection =
-      connections_.create(*this, router, next_id_++, fd, listener, *choice.service);
+  if (hand_over_.offer(fd, *router, listener, *choice.service)) return;
+  serve(fd, router, listener, *choice.service);
+}
+
+void ConnectionTable::serve(int fd, const std::shared_ptr<Router>& router, size_t listener,
+                            size_t service) {
+  router->listener_stats(listener).accepted.add();
+  Connection* connection = connections_.create(*this, router, next_id_++, fd, listener, service);
+  hand_over_.set_active(size());
   all_.push_back(*connection);
   connection->start();
 }
 
 void ConnectionTable::refuse(int fd, Router& router, size_t listener, CloseReason reason) {
+  router.listener_stats(listener).accepted.add();
   router.listener_stats(listener).refused[static_cast<size_t>(reason)].add();
   if (log_.is_on()) {
     const ListenerSnapshot& snapshot = router.snapshot().listeners[listener];
@@ -76,6 +89,7 @@ void ConnectionTable::release(Connection& connection) {
                                                       : event::CloseMode::kFin);
   connection.unlink();
   connections_.destroy(&connection);
+  hand_over_.set_active(size());
   budget_.give_back();
   if (is_empty() && on_empty_) on_empty_();
 }

@@ -11,6 +11,7 @@
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/connection.h"
 #include "lb/proxy/connection_budget.h"
+#include "lb/proxy/hand_over.h"
 #include "lb/proxy/router.h"
 #include "lb/util/slab.h"
 
@@ -19,16 +20,20 @@ namespace lb::proxy {
 class ConnectionTable {
  public:
   // All must outlive the table. `first_id` differs from worker to worker.
-  ConnectionTable(event::Engine& engine, ConnectionBudget& budget, AccessLog& log,
-                  config::SpliceMode splice, uint64_t first_id);
+  ConnectionTable(event::Engine& engine, ConnectionBudget& budget, HandOver& hand_over,
+                  AccessLog& log, config::SpliceMode splice, uint64_t first_id);
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
   // Must be empty.
   ~ConnectionTable();
 
   // Takes over a socket that a listener has accepted, an index into the listeners of `router`'s
-  // snapshot: relays or refuses it. The connection keeps to this router to its end.
+  // snapshot: relays it, refuses it, or hands it to another worker. The connection keeps to this
+  // router to its end, or to the other worker's of the same snapshot.
   void accept(int fd, const std::shared_ptr<Router>& router, size_t listener);
+  // Relays a connection that has its place in the budget and its route, an index into the services
+  // of `router`'s snapshot.
+  void serve(int fd, const std::shared_ptr<Router>& router, size_t listener, size_t service);
 
   // Ends every connection. They are gone when is_empty() says so, some turns later.
   void close_all(CloseReason reason);
@@ -51,6 +56,7 @@ class ConnectionTable {
 
   event::Engine& engine_;
   ConnectionBudget& budget_;
+  HandOver& hand_over_;
   AccessLog& log_;
   const config::SpliceMode splice_;
   uint64_t next_id_;

@@ -9,9 +9,9 @@
 
 namespace lb::proxy {
 
-Listener::Listener(event::Engine& engine, ConnectionTable& table, const WorkerContext& context,
-                   net::UniqueFd fd)
-    : engine_(engine), table_(table), context_(context), fd_(std::move(fd)) {
+Listener::Listener(event::Engine& engine, ConnectionTable& table, AcceptRoom& room,
+                   const WorkerContext& context, net::UniqueFd fd)
+    : engine_(engine), table_(table), room_(room), context_(context), fd_(std::move(fd)) {
   accept_.bind<&Listener::on_accept>(this);
   timer_.bind<&Listener::on_timer>(this);
 }
@@ -26,10 +26,10 @@ void Listener::serve(std::shared_ptr<Router> router, size_t index) {
 }
 
 void Listener::arm() {
-  if (context_.budget.room() <= 0)
-    return pause("as many connections as the open-file limit allows");
+  const int64_t room = room_.look(engine_.now_ms());
+  if (room <= 0) return pause("as many connections as the open-file limit allows");
   // Many at a time can take in a whole backlog at once, so only while there is room for one.
-  engine_.accept(accept_, fd_.get(), context_.budget.room() > 2 * kBacklog);
+  engine_.accept(accept_, fd_.get(), room > 2 * kBacklog);
 }
 
 void Listener::on_accept(event::Completion completion) {
@@ -38,7 +38,7 @@ void Listener::on_accept(event::Completion completion) {
     table_.accept(completion.result, router_, index_);
   }
   if (completion.more) {
-    if (context_.budget.room() < kBacklog) engine_.cancel(accept_);
+    if (room_.look(engine_.now_ms()) < kBacklog) engine_.cancel(accept_);
     return;
   }
   if (state_ == State::kClosing) return finish();

@@ -19,8 +19,8 @@ class Listener {
   static constexpr int kBacklog = 4096;
 
   // All but `fd` must outlive the listener. `fd` is a listening socket of its own.
-  Listener(event::Engine& engine, ConnectionTable& table, const WorkerContext& context,
-           net::UniqueFd fd);
+  Listener(event::Engine& engine, ConnectionTable& table, AcceptRoom& room,
+           const WorkerContext& context, net::UniqueFd fd);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   // Must be closed, or never started.
@@ -55,6 +55,7 @@ class Listener {
 
   event::Engine& engine_;
   ConnectionTable& table_;
+  AcceptRoom& room_;  // the worker's
   const WorkerContext& context_;
   net::UniqueFd fd_;
   event::AcceptOp accept_;

@@ -37,6 +37,12 @@ Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerS
   }
 }
 
+void Router::introduce(const std::vector<std::shared_ptr<Router>>& routers) {
+  const auto known =
+      std::make_shared<const std::vector<std::weak_ptr<Router>>>(routers.begin(), routers.end());
+  for (const std::shared_ptr<Router>& router : routers) router->routers_ = known;
+}
+
 Router::Choice Router::choose(size_t listener) {
   const std::optional<size_t> index = snapshot_->listeners[listener].route;
   if (!index) return {std::nullopt, CloseReason::kNoRoute};

@@ -23,6 +23,13 @@ class Router {
   // `stats` is the worker's.
   Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats);
 
+  // Makes the routers of all workers for one snapshot, in the order of the workers, known to each
+  // other. Before any of them is used.
+  static void introduce(const std::vector<std::shared_ptr<Router>>& routers);
+  // The router of that worker for the same snapshot, to be used in its thread only; null once the
+  // worker is done with it. Any thread.
+  std::shared_ptr<Router> counterpart(size_t worker) const { return (*routers_)[worker].lock(); }
+
   const Snapshot& snapshot() const { return *snapshot_; }
 
   // Where a new connection of this listener goes: an index into Snapshot::services, or why it is
@@ -53,6 +60,7 @@ class Router {
 
   std::shared_ptr<const Snapshot> snapshot_;
   RelayStats& relay_;
+  std::shared_ptr<const std::vector<std::weak_ptr<Router>>> routers_;  // by worker
   std::vector<std::shared_ptr<ListenerStats>> listeners_;
   std::vector<balance::SmoothWeighted> backends_;  // by route
   std::vector<Service> services_;

@@ -1,6 +1,7 @@
 // What one worker counts. A block is advanced by its worker and may be read by any thread; blocks
 // are made by the control thread, under names that survive a reload, and live while a router, and
-// so a configuration or a connection, counts on them.
+// so a configuration or a connection, counts on them. Each block is on cache lines of its own: the
+// control thread makes those of all workers side by side.
 #pragma once
 
 #include <algorithm>
@@ -13,19 +14,20 @@
 
 #include "lb/proxy/close_reason.h"
 #include "lb/proxy/side.h"
+#include "lb/util/cache_line.h"
 #include "lb/util/counter.h"
 
 namespace lb::proxy {
 
 using ReasonCounters = std::array<util::Counter, kCloseReasons>;
 
-struct ListenerStats {
+struct alignas(util::kCacheLineBytes) ListenerStats {
   util::Counter accepted;  // every accept, refused ones too
   util::Counter ended;     // relayed or tried, and over
   ReasonCounters refused;  // right after the accept
 };
 
-struct ServiceStats {
+struct alignas(util::kCacheLineBytes) ServiceStats {
   ReasonCounters closes;
   std::array<util::Counter, kSides> bytes;  // relayed, by the side that they came from
   util::Counter retries;                    // connect attempts after the first of a connection
@@ -39,7 +41,7 @@ struct RelayStats {
 inline constexpr std::array kConnectFailures = {
     CloseReason::kConnectRefused, CloseReason::kConnectTimeout, CloseReason::kConnectFailed};
 
-struct EndpointStats {
+struct alignas(util::kCacheLineBytes) EndpointStats {
   util::Counter connections;  // connects that succeeded
   // `reason` is one of kConnectFailures.
   util::Counter& failure(CloseReason reason) {

@@ -9,8 +9,10 @@
 #include "fmt/format.h"
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/connection_table.h"
+#include "lb/proxy/hand_over.h"
 #include "lb/proxy/listener.h"
 #include "lb/proxy/router.h"
+#include "lb/util/cache_line.h"
 #include "lb/util/random.h"
 
 namespace lb::proxy {
@@ -22,8 +24,15 @@ class Worker::Loop {
       : context_(context),
         engine_(std::move(engine)),
         access_log_(context.access_sink, context.access_format),
-        table_(*engine_, context.budget, access_log_, context.splice, first_id(index)) {
+        room_(context.budget),
+        hand_over_(context.loads, index, *engine_, first_id(index)),
+        table_(*engine_, context.budget, hand_over_, access_log_, context.splice, first_id(index)) {
     table_.set_on_empty([this] { tell_when_drained(); });
+    hand_over_.open([this](HandOver::Parcel parcel) {
+      table_.serve(parcel.client.release(), parcel.router, parcel.listener, parcel.service);
+      // It may have come when it had not been here, and nobody else is to come.
+      tell_when_drained();
+    });
   }
 
   event::Engine& engine() { return *engine_; }
@@ -48,6 +57,7 @@ class Worker::Loop {
 
   void drain(std::function<void()> on_drained) {
     on_drained_ = std::move(on_drained);
+    hand_over_.close();
     while (next_wanted_ < wanted_.size()) serve_next();
     leaving_.merge(listeners_);
     go_on();
@@ -55,6 +65,7 @@ class Worker::Loop {
 
   void stop() {
     stopping_ = true;
+    hand_over_.close();
     on_drained_ = nullptr;
     on_adopted_ = nullptr;
     wanted_.clear();
@@ -82,7 +93,10 @@ class Worker::Loop {
   bool is_adopted() const {
     return next_wanted_ >= wanted_.size() && leaving_.empty() && retired_.empty();
   }
-  bool is_idle() const { return listeners_.empty() && is_adopted() && table_.is_empty(); }
+  // With a closed door it stays so.
+  bool is_idle() const {
+    return listeners_.empty() && is_adopted() && table_.is_empty() && !hand_over_.is_expecting();
+  }
 
   bool has_work() const {
     return next_wanted_ < wanted_.size() || !leaving_.empty() || !drained_.empty();
@@ -118,7 +132,7 @@ class Worker::Loop {
     LB_ASSERT(node.empty() == entry.fd.is_open());
     Listener& listener = entry.fd.is_open()
                              ? *(listeners_[entry.address] = std::make_unique<Listener>(
-                                     *engine_, table_, context_, std::move(entry.fd)))
+                                     *engine_, table_, room_, context_, std::move(entry.fd)))
                              : *listeners_.insert(std::move(node)).position->second;
     listener.serve(router_, entry.listener);
     if (next_wanted_ < wanted_.size()) return;
@@ -157,6 +171,8 @@ class Worker::Loop {
   const WorkerContext& context_;
   std::unique_ptr<event::Engine> engine_;
   AccessLog access_log_;
+  AcceptRoom room_;
+  HandOver hand_over_;
   ConnectionTable table_;
   Listeners listeners_;  // by address
   // An adoption under way: what is to be served, from `next_wanted_` on still to be done, by whom,
@@ -198,22 +214,33 @@ void Worker::run(event::EngineKind kind, const event::EngineOptions& options,
   loop_->run();
 }
 
+int64_t Worker::cpu_ns() {
+  clockid_t clock = {};
+  if (!thread_.joinable() || pthread_getcpuclockid(thread_.native_handle(), &clock) != 0) return 0;
+  return util::clock_ns(clock);
+}
+
 void Worker::post(std::function<void(Loop&)> task) {
   loop_->engine().post([loop = loop_.get(), task = std::move(task)] { task(*loop); });
 }
 
-void Worker::adopt(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners,
-                   std::function<void()> on_done) {
+std::shared_ptr<Router> Worker::make_router(std::shared_ptr<const Snapshot> snapshot) {
   // Large snapshots take milliseconds to build a router for and to destroy: neither is for a
-  // worker's thread.
+  // worker's thread. Every connection of this worker writes the reference count, and no other's.
   event::Engine* const control = &context_.control;
-  const std::shared_ptr<Router> router(
+  std::shared_ptr<Router> router(
       new Router(std::move(snapshot), index_, stats_),
-      [control](Router* unused) { control->post([owned = std::unique_ptr<Router>(unused)] {}); });
+      [control](Router* unused) { control->post([owned = std::unique_ptr<Router>(unused)] {}); },
+      util::CacheLineAllocator<Router>());
   stats_.forget_unused();
+  return router;
+}
+
+void Worker::adopt(std::shared_ptr<Router> router, std::vector<BoundListener> listeners,
+                   std::function<void()> on_done) {
   // std::function wants to be copyable, sockets are not.
   auto bound = std::make_shared<std::vector<BoundListener>>(std::move(listeners));
-  post([router, bound, on_done = std::move(on_done)](Loop& loop) {
+  post([router = std::move(router), bound, on_done = std::move(on_done)](Loop& loop) {
     loop.adopt(router, std::move(*bound), on_done);
   });
 }
@@ -227,6 +254,7 @@ void Worker::stop() {
   post([](Loop& loop) { loop.stop(); });
   thread_.join();
   // Only now, so that a post() that comes late still finds a mailbox.
+  context_.loads.wait_posted(index_);
   loop_.reset();
 }
 

@@ -1,6 +1,7 @@
 // One worker: a thread with an engine, a listening socket per address, and the connections that it
-// has accepted. Nothing of it is shared with another worker but the endpoints' counters and the
-// connection budget. All functions here are for the control thread.
+// has accepted or was handed by another (hand_over.h). Nothing of it is shared with another worker
+// but the endpoints' counters, the connection budget and the loads. All functions here are for the
+// control thread.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "absl/status/status.h"
 #include "lb/event/engine_factory.h"
 #include "lb/net/fd.h"
+#include "lb/proxy/router.h"
 #include "lb/proxy/snapshot.h"
 #include "lb/proxy/stats.h"
 #include "lb/proxy/worker_context.h"
@@ -38,15 +40,21 @@ class Worker {
   // Starts the thread and its engine; returns when it runs or has failed.
   absl::Status start(event::EngineKind kind, const event::EngineOptions& options);
 
-  // Follows a snapshot from now on: opens what is new, keeps what stays, and drains and closes the
-  // sockets that are not in `listeners` any more. Connections that are there keep to the snapshot
-  // that they began with. `on_done` is called in the worker's thread when all of that has happened.
-  // One at a time.
-  void adopt(std::shared_ptr<const Snapshot> snapshot, std::vector<BoundListener> listeners,
+  // A router of this worker for `snapshot`. Introduced to those of the other workers it can be
+  // adopted.
+  std::shared_ptr<Router> make_router(std::shared_ptr<const Snapshot> snapshot);
+
+  // Follows a router's snapshot from now on: opens what is new, keeps what stays, and drains and
+  // closes the sockets that are not in `listeners` any more. Connections that are there keep to the
+  // snapshot that they began with. `on_done` is called in the worker's thread when all of that has
+  // happened. One at a time.
+  void adopt(std::shared_ptr<Router> router, std::vector<BoundListener> listeners,
              std::function<void()> on_done);
 
   // What this worker has counted. Reading is for any thread, looking up for the control thread.
   const WorkerStats& stats() const { return stats_; }
+  // CPU time of its thread so far.
+  int64_t cpu_ns();
 
   // Accepts what is queued and no more. `on_drained` is called in the worker's thread when the last
   // connection has ended, unless stop() comes first.

@@ -4,6 +4,7 @@
 #include "lb/config/runtime.h"
 #include "lb/event/engine.h"
 #include "lb/proxy/connection_budget.h"
+#include "lb/proxy/worker_loads.h"
 #include "lb/util/log.h"
 
 namespace lb::proxy {
@@ -11,6 +12,7 @@ namespace lb::proxy {
 struct WorkerContext {
   event::Engine& control;  // where snapshots that nobody uses any more are destroyed
   ConnectionBudget& budget;
+  WorkerLoads& loads;
   util::Log& log;
   util::LogLimit& pause_limit;           // one line for all listeners that cannot accept
   util::LogSink* access_sink = nullptr;  // null = no access log

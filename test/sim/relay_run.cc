@@ -29,8 +29,9 @@ RelayRun::RelayRun(const RunPlan& plan)
       log_(sink_.get(), util::RecordFormat::kLogfmt),
       snapshot_(make_snapshot(plan_)),
       router_(std::make_shared<proxy::Router>(snapshot_, plan_.sim.seed, stats_)),
-      budget_(0, kRoom),
-      table_(engine_, budget_, log_, plan_.splice, 1) {
+      budget_(kRoom, kRoom, loads_),
+      hand_over_(loads_, 0, engine_, 1),
+      table_(engine_, budget_, hand_over_, log_, plan_.splice, 1) {
   network_.set_failure_handler([this](const std::string& what) { fail(what); });
   engine_.set_stuck_handler([this] { is_stuck_ = true; });
 }
@@ -234,7 +235,7 @@ void RelayRun::check_left_overs() {
   if (engine_.in_flight() != 0) fail(fmt::format("{} operations left", engine_.in_flight()));
   if (engine_.buffers().lent() != 0) fail(fmt::format("{} buffers left", engine_.buffers().lent()));
   if (engine_.timers().next_wakeup_ms() != util::kNever) fail("a timer is left running");
-  if (budget_.used() != 0) fail(fmt::format("a budget of {} is left", budget_.used()));
+  if (budget_.taken() != 0) fail(fmt::format("a budget of {} is left", budget_.taken()));
   if (budget_.room() != kRoom) fail("a connection still waits for a descriptor");
   for (const auto& service : snapshot_->services) {
     for (const auto& weighted : service.endpoints) {

@@ -105,7 +105,9 @@ class RelayRun {
   std::shared_ptr<const proxy::Snapshot> snapshot_;
   proxy::WorkerStats stats_;
   std::shared_ptr<proxy::Router> router_;
+  proxy::WorkerLoads loads_{1};
   proxy::ConnectionBudget budget_;
+  proxy::HandOver hand_over_;
   proxy::ConnectionTable table_;
   std::deque<Party> parties_;
   size_t arrived_ = 0;

@@ -183,6 +183,17 @@ void write_workers(MetricsText& text, const MetricsInput& input) {
       live += live_connections(*block);
     text.sample({{"worker", fmt::format("{}", i)}}, live);
   }
+  text.family(
+      "sluice_worker_busy_ratio", Type::kGauge,
+      "CPU time of the worker's thread, as a share of the time since it was last asked for.");
+  for (size_t i = 0; i < input.figures.size(); ++i) {
+    text.sample({{"worker", fmt::format("{}", i)}}, input.figures[i].busy_ratio);
+  }
+  text.family("sluice_worker_handovers_total", Type::kCounter,
+              "Connections that the worker has accepted and handed to a lighter one.");
+  for (size_t i = 0; i < input.figures.size(); ++i) {
+    text.sample({{"worker", fmt::format("{}", i)}}, input.figures[i].handed_over);
+  }
 }
 
 void write_process(MetricsText& text, const MetricsInput& input) {

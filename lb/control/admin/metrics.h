@@ -14,10 +14,17 @@
 
 namespace lb::control {
 
+// Of one worker, beside its counters.
+struct WorkerFigures {
+  double busy_ratio = 0;
+  uint64_t handed_over = 0;  // connections, to other workers
+};
+
 struct MetricsInput {
   const Deployed& deployed;
   const ReloadState& reload;
   std::vector<const proxy::WorkerStats*> workers;
+  std::vector<WorkerFigures> figures;  // as `workers`
   event::EngineKind engine;
   std::string_view version;
   ProcessUsage usage;

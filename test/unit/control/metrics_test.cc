@@ -92,6 +92,7 @@ std::string text_of(const Deployed& deployed, const ReloadState& reload,
   return metrics_text({.deployed = deployed,
                        .reload = reload,
                        .workers = workers,
+                       .figures = {{.busy_ratio = 0.25, .handed_over = 3}, {.busy_ratio = 1}},
                        .engine = event::EngineKind::kEpoll,
                        .version = "1.2.3",
                        .usage = process_usage()});
@@ -152,6 +153,10 @@ TEST_CASE("the metrics keep to the format and sum up over the workers") {
   CHECK(value("sluice_config_last_reload_success_timestamp_seconds") == 1'700'000'000.5);
   CHECK(value("sluice_worker_connections{worker=\"0\"}") == 5);
   CHECK(value("sluice_worker_connections{worker=\"1\"}") == 6);
+  CHECK(value("sluice_worker_busy_ratio{worker=\"0\"}") == 0.25);
+  CHECK(value("sluice_worker_busy_ratio{worker=\"1\"}") == 1);
+  CHECK(value("sluice_worker_handovers_total{worker=\"0\"}") == 3);
+  CHECK(value("sluice_worker_handovers_total{worker=\"1\"}") == 0);
   CHECK(value("sluice_engine_info{engine=\"epoll\",features=\"edge_triggered,eventfd\"}") == 1);
   CHECK(value("sluice_build_info{version=\"1.2.3\"}") == 1);
 }

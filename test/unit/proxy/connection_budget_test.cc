@@ -32,34 +32,73 @@ void hammer(const Work& work) {
 }  // namespace
 
 TEST_CASE("connection budget: the bound is refused above, and room comes back") {
-  ConnectionBudget budget(2, 100);
-  CHECK(budget.room() == 100);
+  const WorkerLoads loads(1);
+  ConnectionBudget budget(2, 100, loads);
   CHECK(budget.try_take());
   CHECK(budget.try_take());
   CHECK(!budget.try_take());
-  CHECK(budget.used() == 2);
-  CHECK(budget.room() == 98);
+  CHECK(budget.taken() == 2);
   budget.give_back();
   CHECK(budget.try_take());
   CHECK(!budget.try_take());
-  CHECK(budget.used() == 2);
+  CHECK(budget.taken() == 2);
 }
 
 TEST_CASE("connection budget: without an operator's bound nobody is refused") {
-  ConnectionBudget budget(0, 3);
+  WorkerLoads loads(2);
+  ConnectionBudget budget(0, 3, loads);
+  CHECK(budget.room() == 3);
   for (int i = 0; i < 5; ++i) CHECK(budget.try_take());
+  loads.set_active(0, 2);
+  loads.set_active(1, 3);
+  CHECK(budget.used() == 5);
   // Those that were under way when the room ran out.
   CHECK(budget.room() == -2);
   for (int i = 0; i < 5; ++i) budget.give_back();
+  loads.set_active(0, 0);
+  loads.set_active(1, 0);
   CHECK(budget.room() == 3);
+}
+
+TEST_CASE("connection budget: who waits for a descriptor goes before new connections") {
+  const WorkerLoads loads(1);
+  ConnectionBudget budget(0, 100'000, loads);
+  AcceptRoom room(budget);
+  CHECK(room.look(0) == 100'000);
+  CHECK(budget.try_wait());
+  CHECK(budget.room() == 0);
+  CHECK(room.look(0) == 0);
+  budget.end_wait();
+  CHECK(room.look(0) == 100'000);
+}
+
+TEST_CASE("accept room: with plenty it looks now and then, with little each time") {
+  WorkerLoads loads(2);
+  ConnectionBudget budget(0, AcceptRoom::kPlenty + 80, loads);
+  AcceptRoom room(budget);
+  CHECK(room.look(0) == AcceptRoom::kPlenty + 80);
+  loads.set_active(1, 10);
+  // A quarter of what is beyond plenty, and half of that since there are two workers.
+  for (int i = 0; i < 10; ++i) CHECK(room.look(0) == AcceptRoom::kPlenty + 80);
+  CHECK(room.look(0) == AcceptRoom::kPlenty + 70);
+  loads.set_active(1, 20);
+  CHECK(room.look(AcceptRoom::kFreshMs - 1) == AcceptRoom::kPlenty + 70);
+  CHECK(room.look(AcceptRoom::kFreshMs) == AcceptRoom::kPlenty + 60);
+  loads.set_active(1, 80);
+  CHECK(room.look(2 * AcceptRoom::kFreshMs) == AcceptRoom::kPlenty);
+  for (int i = 81; i < 100; ++i) {
+    loads.set_active(1, static_cast<size_t>(i));
+    REQUIRE(room.look(2 * AcceptRoom::kFreshMs) == AcceptRoom::kPlenty + 80 - i);
+  }
 }
 
 TEST_CASE("connection budget: exactly as many as the bound get in") {
   // Long enough for the threads to meet.
   const auto tries = static_cast<int>(test::scaled(100'000, 10'000));
   const int bound = tries * kThreads / 2;
+  const WorkerLoads loads(1);
   for (int round = 0; round < 5; ++round) {
-    ConnectionBudget budget(bound, 2 * bound);
+    ConnectionBudget budget(bound, 2 * bound, loads);
     std::atomic<int> taken = 0;
     hammer([&] {
       int own = 0;
@@ -67,13 +106,14 @@ TEST_CASE("connection budget: exactly as many as the bound get in") {
       taken += own;
     });
     REQUIRE(taken == bound);
-    REQUIRE(budget.used() == bound);
+    REQUIRE(budget.taken() == bound);
   }
 }
 
 TEST_CASE("connection budget: never more than the bound at a time, under churn") {
   constexpr int kBound = 1;
-  ConnectionBudget budget(kBound, 10000);
+  const WorkerLoads loads(1);
+  ConnectionBudget budget(kBound, 10000, loads);
   std::atomic<int> holding = 0;
   std::atomic<int> most = 0;
   std::atomic<bool> overshot = false;
@@ -82,7 +122,7 @@ TEST_CASE("connection budget: never more than the bound at a time, under churn")
     for (uint64_t i = 0; i < turns; ++i) {
       const bool is_in = budget.try_take();
       // Who is refused must not take a place for a moment: another would be refused for it.
-      if (budget.used() > kBound) overshot = true;
+      if (budget.taken() > kBound) overshot = true;
       if (!is_in) continue;
       const int now = ++holding;
       int before = most.load();
@@ -94,7 +134,7 @@ TEST_CASE("connection budget: never more than the bound at a time, under churn")
   });
   CHECK(most <= kBound);
   CHECK(!overshot);
-  CHECK(budget.used() == 0);
+  CHECK(budget.taken() == 0);
 }
 
 }  // namespace lb::proxy
