@@ -22,8 +22,8 @@ struct CacheLineAllocator {
   T* allocate(size_t count) {
     return static_cast<T*>(::operator new(size_bytes(count), std::align_val_t(kCacheLineBytes)));
   }
-  void deallocate(T* memory, size_t count) {
-    ::operator delete(memory, size_bytes(count), std::align_val_t(kCacheLineBytes));
+  void deallocate(T* memory, size_t /*count*/) {
+    ::operator delete(memory, std::align_val_t(kCacheLineBytes));
   }
 
   bool operator==(const CacheLineAllocator& /*other*/) const { return true; }

@@ -65,7 +65,7 @@ TEST_CASE("worker loads: the door is shut before open() and after close()") {
 
 TEST_CASE("worker loads: nobody sets out for a worker that is closed and expects nobody") {
   Receiver somebody;
-  const auto rounds = test::scaled(2000, 200);
+  const auto rounds = test::scaled(100, 50);
   for (uint64_t round = 0; round < rounds; ++round) {
     WorkerLoads loads(1);
     loads.open(0, somebody.hand_over);
