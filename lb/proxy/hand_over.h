@@ -7,8 +7,8 @@
 //
 // Handing over costs some microseconds, a posted task and the waking of its receiver. Beyond a
 // thousand connections a worker a hash deviates by less than an eighth; with a few dozen short ones
-// chance would have every fourth change hands, for nothing. So there is an allowance: a burst, and
-// then one a millisecond, which is less than a percent of a core.
+// chance would have every eighth change hands, for nothing. So there is an allowance: a burst, and
+// then a hundred a second, less than a thousandth of a core.
 //
 // What moves is the descriptor, by value, with its place in the ConnectionBudget and its route, as
 // the accepting worker has chosen it. It is counted as accepted where it is served. The receiver
@@ -44,7 +44,7 @@ class HandOver {
 
   // Most that one worker hands over at a moment, and again every so often.
   static constexpr int64_t kBurst = 256;
-  static constexpr util::MonoTimeMs kMsPerHandOver = 1;
+  static constexpr util::MonoTimeMs kMsPerHandOver = 10;
 
   // Both must outlive it. `seed` differs from worker to worker.
   HandOver(WorkerLoads& loads, size_t worker, event::Engine& engine, uint64_t seed);
