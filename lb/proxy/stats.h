@@ -33,7 +33,7 @@ struct alignas(util::kCacheLineBytes) ServiceStats {
   util::Counter retries;                    // connect attempts after the first of a connection
 };
 
-struct RelayStats {
+struct alignas(util::kCacheLineBytes) RelayStats {
   util::Counter spliced_bytes;  // of all services
 };
 
