@@ -23,6 +23,28 @@ util::MonoTimeMs slack_ms(const RunPlan& plan) {
 
 }  // namespace
 
+void RelayRun::check_modes() {
+  using config::SpliceMode;
+  const SimEngine::ModeCounts& modes = engine_.modes();
+  if (plan_.splice == SpliceMode::kOff && modes.splices > 0) fail("spliced, which is off");
+  if (plan_.splice == SpliceMode::kAlways && modes.recvs > 0) fail("not always spliced");
+  uint64_t relayed_bytes = 0;
+  bool is_told = false;
+  for (const Party& party : parties_) {
+    if (!party.record) continue;
+    relayed_bytes +=
+        static_cast<uint64_t>(party.record->number("bytes_in") + party.record->number("bytes_out"));
+    is_told |= party.record->text("relay") == "splice";
+  }
+  if (spliced_bytes() > relayed_bytes) fail("more bytes are spliced than relayed");
+  if (spliced_bytes() > 0 && !is_told) fail("no record tells of spliced bytes");
+  if (is_told && plan_.engine.max_pipes == 0) fail("spliced without a pipe");
+  const bool has_pipes = plan_.engine.max_pipes >= 2 * plan_.connections.size();
+  if (plan_.splice == SpliceMode::kAlways && has_pipes && spliced_bytes() != relayed_bytes) {
+    fail(fmt::format("{} bytes are spliced, {} relayed", spliced_bytes(), relayed_bytes));
+  }
+}
+
 void RelayRun::check(Party& party) {
   const size_t failures_before = failures_.size();
   if (!party.record) {

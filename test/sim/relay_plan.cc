@@ -38,6 +38,18 @@ ScriptPlan make_script(Random& random, bool is_benign) {
   return script;
 }
 
+// Streams and chats in turn, for as long as it has bytes: nothing but the pace of the sender makes
+// a relay change its mode.
+void make_bursty(Random& random, ScriptPlan& script) {
+  script.burst_bytes = 8'000 + random.below(30'000);
+  script.talk_bytes = 100 + random.below(400);
+  script.talk_pause_ms = static_cast<uint32_t>(10 + random.below(40));
+  script.size_bytes = (1 + random.below(3)) * (script.burst_bytes + script.talk_bytes);
+  script.max_write_bytes = 5'000 + random.below(20'000);
+  script.max_read_bytes = 5'000 + random.below(20'000);
+  script.max_pause_ms = static_cast<uint32_t>(random.below(3));
+}
+
 EndpointKind make_endpoint(Random& random) {
   using enum EndpointKind;
   return one_of(random, std::array{kAccepting, kAccepting, kAccepting, kAccepting, kRefusing,
@@ -101,6 +113,14 @@ RunPlan RunPlan::make(uint64_t seed) {
   plan.engine.buffer_size_bytes =
       one_of<uint32_t>(random, std::array<uint32_t, 3>{128, 1'024, 4'096});
   plan.engine.max_buffers = 2 * static_cast<uint32_t>(connections);
+  if (random.one_in(3)) {
+    for (ConnectionPlan& connection : plan.connections) {
+      make_bursty(random, random.one_in(2) ? connection.client : connection.server);
+    }
+    plan.sim.min_socket_bytes = 10'000;
+    plan.sim.max_socket_bytes = 60'000;
+    plan.sim.short_one_in = 10;
+  }
   using config::SpliceMode;
   plan.splice =
       one_of(random, std::array{SpliceMode::kAuto, SpliceMode::kAlways, SpliceMode::kOff});

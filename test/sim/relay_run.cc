@@ -138,6 +138,7 @@ std::vector<std::string> RelayRun::run() {
   drain_scripts();
   read_log();
   check_left_overs();
+  check_modes();
   for (Party& party : parties_) check(party);
   return failures_;
 }
@@ -234,6 +235,7 @@ void RelayRun::check_left_overs() {
   if (network_.open_fds() != 0) fail(fmt::format("{} descriptors left", network_.open_fds()));
   if (engine_.in_flight() != 0) fail(fmt::format("{} operations left", engine_.in_flight()));
   if (engine_.buffers().lent() != 0) fail(fmt::format("{} buffers left", engine_.buffers().lent()));
+  if (engine_.pipes().lent() != 0) fail(fmt::format("{} pipes left", engine_.pipes().lent()));
   if (engine_.timers().next_wakeup_ms() != util::kNever) fail("a timer is left running");
   if (budget_.taken() != 0) fail(fmt::format("a budget of {} is left", budget_.taken()));
   if (budget_.room() != kRoom) fail("a connection still waits for a descriptor");

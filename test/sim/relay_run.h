@@ -57,6 +57,10 @@ class RelayRun {
   const test::AccessRecord& record() const { return *parties_.front().record; }
   // For statistics: how the connections ended.
   std::vector<std::string> close_words() const;
+  // The same, of how their bytes went: asked for, and gone through a pipe.
+  const SimEngine::ModeCounts& modes() const { return engine_.modes(); }
+  uint64_t spliced_bytes() const { return stats_.relay().spliced_bytes.value(); }
+  config::SpliceMode splice_mode() const { return plan_.splice; }
   // All that happened, in short; the same for the same seed.
   std::string summary() const;
 
@@ -85,6 +89,7 @@ class RelayRun {
 
   void fail(const std::string& what) { failures_.push_back(what); }
   void check_left_overs();
+  void check_modes();
   void check(Party& party);
   void check_stream(Party& party, Script& from, Script& to, const char* name);
   bool may_expect_flush(Party& party, const Script& from, const Script& to) const;

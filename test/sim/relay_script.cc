@@ -32,6 +32,10 @@ std::string ScriptPlan::describe() const {
       fmt::format("{} bytes, writes <= {}, reads <= {}, pauses <= {} ms, {}", size_bytes,
                   max_write_bytes, max_read_bytes, max_pause_ms, name_of(leave));
   if (leave == Leave::kReset || leave == Leave::kClose) text += fmt::format(" at {} ms", leave_ms);
+  if (burst_bytes > 0) {
+    text += fmt::format(", bursts of {}, then {} with pauses of {} ms", burst_bytes, talk_bytes,
+                        talk_pause_ms);
+  }
   if (stall_ms > 0) text += fmt::format(", stalls after {} for {} ms", stall_after_bytes, stall_ms);
   return text;
 }
@@ -121,11 +125,25 @@ bool Script::read() {
   return true;
 }
 
+uint64_t Script::next_size() {
+  constexpr uint64_t kMaxTalkBytes = 60;
+  if (plan_.burst_bytes == 0) return 1 + schedule_.random().below(plan_.max_write_bytes);
+  const uint64_t in_round = written_bytes_ % (plan_.burst_bytes + plan_.talk_bytes);
+  if (in_round < plan_.burst_bytes) {
+    return std::min(plan_.burst_bytes - in_round, uint64_t{plan_.max_write_bytes});
+  }
+  if (schedule_.now_ms() < next_talk_ms_) return 0;
+  next_talk_ms_ = schedule_.now_ms() + plan_.talk_pause_ms;
+  schedule_.after(plan_.talk_pause_ms, [this] { step_soon(); });
+  return 1 + schedule_.random().below(kMaxTalkBytes);
+}
+
 bool Script::write() {
   if (is_broken_ || has_finished_ || is_draining_) return false;
   if (pending_.empty() && written_bytes_ < plan_.size_bytes) {
-    const uint64_t left = plan_.size_bytes - written_bytes_;
-    pending_.resize(std::min(left, 1 + schedule_.random().below(plan_.max_write_bytes)));
+    const uint64_t size_bytes = next_size();
+    if (size_bytes == 0) return false;
+    pending_.resize(std::min(plan_.size_bytes - written_bytes_, size_bytes));
     out_.fill(std::as_writable_bytes(std::span(pending_)));
   }
   if (!pending_.empty()) {

@@ -25,6 +25,11 @@ struct ScriptPlan {
   size_t max_write_bytes = 1;
   size_t max_read_bytes = 1;
   uint32_t max_pause_ms = 0;  // between two steps
+  // Bursts and small talk in turn, unless 0: so many bytes as fast as they go, then so many in
+  // messages of a few bytes with a pause before each.
+  uint64_t burst_bytes = 0;
+  uint64_t talk_bytes = 0;
+  uint32_t talk_pause_ms = 0;
   Leave leave = Leave::kFinish;
   util::MonoTimeMs leave_ms = 0;
   // From so many received bytes on it reads nothing for so long; kNever = until the end.
@@ -75,6 +80,8 @@ class Script {
   void step();
   bool read();
   bool write();
+  // The size of the next message; 0 = not yet.
+  uint64_t next_size();
   void leave();
 
   SimSchedule& schedule_;
@@ -84,6 +91,7 @@ class Script {
   test::ByteStream in_;
   std::string pending_;  // of the outgoing stream, not written yet
   util::MonoTimeMs left_ms_ = 0;
+  util::MonoTimeMs next_talk_ms_ = 0;
   bool step_is_scheduled_ = false;
   bool is_stalled_ = false;
   bool has_stalled_ = false;

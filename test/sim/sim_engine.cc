@@ -85,6 +85,13 @@ void SimEngine::check_alone(Op::Kind kind, int fd) {
   }
 }
 
+void SimEngine::note_mode(int fd, bool is_splice) {
+  const auto [last, is_first] = last_was_splice_.try_emplace(fd, is_splice);
+  ++(is_splice ? modes_.splices : modes_.recvs);
+  if (is_first || std::exchange(last->second, is_splice) == is_splice) return;
+  ++(is_splice ? modes_.to_splice : modes_.to_recv);
+}
+
 SimEngine::Ticket SimEngine::begin_flight(Op& op, Op::Kind kind, int fd) {
   check_alone(kind, fd);
   begin(op, kind, fd);
@@ -109,6 +116,7 @@ void SimEngine::connect(event::ConnectOp& op, int fd, const net::Address& addres
 
 void SimEngine::recv(event::RecvOp& op, int fd, uint32_t max_bytes) {
   const Ticket ticket = begin_flight(op, Op::Kind::kRecv, fd);
+  note_mode(fd, false);
   op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
   network_.observe(fd, [this, fd] { try_all_of(fd); });
   try_soon(ticket);
@@ -126,6 +134,7 @@ void SimEngine::send(event::SendOp& op, int fd, std::span<const std::byte> bytes
 
 void SimEngine::splice_in(event::RecvOp& op, int fd, uint32_t max_bytes) {
   const Ticket ticket = begin_flight(op, Op::Kind::kSpliceIn, fd);
+  note_mode(fd, true);
   op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
   network_.observe(fd, [this, fd] { try_all_of(fd); });
   try_soon(ticket);
@@ -354,6 +363,7 @@ void SimEngine::close(int fd, event::CloseMode mode) {
     network_.fail(fmt::format("descriptor {} is closed with an operation ({}) in flight", fd,
                               name_of(flight.op->kind)));
   }
+  last_was_splice_.erase(fd);
   network_.close(fd, mode);
 }
 

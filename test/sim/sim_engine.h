@@ -49,6 +49,15 @@ class SimEngine final : public event::Engine {
   void set_stuck_handler(std::function<void()> handler) { stuck_handler_ = std::move(handler); }
 
   size_t in_flight() const { return flights_.size(); }
+
+  // Which way the owner of a descriptor asked for its bytes, and how often it changed its mind.
+  struct ModeCounts {
+    uint64_t recvs = 0;
+    uint64_t splices = 0;
+    uint64_t to_splice = 0;  // a splice_in after a recv on the same descriptor
+    uint64_t to_recv = 0;
+  };
+  const ModeCounts& modes() const { return modes_; }
   // The operations in flight, for somebody who wonders why.
   std::string describe() const;
 
@@ -68,6 +77,7 @@ class SimEngine final : public event::Engine {
   Flight* flight_of(Ticket ticket);
   Ticket begin_flight(event::Op& op, event::Op::Kind kind, int fd);
   void check_alone(event::Op::Kind kind, int fd);
+  void note_mode(int fd, bool is_splice);
   void try_soon(Ticket ticket);
   void try_all_of(int fd);
   // Does what can be done now; what cannot waits for the socket's observer.
@@ -96,6 +106,8 @@ class SimEngine final : public event::Engine {
   std::deque<Ticket> starved_;
   std::map<int, std::deque<Ticket>> decided_;  // by descriptor
   Ticket last_ticket_ = 0;
+  ModeCounts modes_;
+  std::map<int, bool> last_was_splice_;  // by descriptor
   std::function<void()> stuck_handler_;
 
   std::mutex mutex_;  // guards posted_

@@ -29,6 +29,16 @@ int open_fd_count(pid_t pid) {
   return count;
 }
 
+int pipe_end_count(pid_t pid) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(proc_path(pid, "fd"))) {
+    std::error_code closed_by_now;
+    const auto target = std::filesystem::read_symlink(entry.path(), closed_by_now);
+    if (target.string().starts_with("pipe:")) ++count;
+  }
+  return count;
+}
+
 std::chrono::milliseconds cpu_time(pid_t pid) {
   std::ifstream file(proc_path(pid, "stat"));
   std::string line;

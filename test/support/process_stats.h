@@ -11,6 +11,8 @@
 namespace lb::test {
 
 int open_fd_count(pid_t pid);
+// How many of them are an end of a pipe.
+int pipe_end_count(pid_t pid);
 // User and system time of all its threads; the clock ticks every 10 ms.
 std::chrono::milliseconds cpu_time(pid_t pid);
 // The time that a thread has run on a CPU, and has waited for one while others

@@ -44,6 +44,7 @@ SluiceProcess::SluiceProcess(std::string_view config, const SluiceOptions& optio
                   std::string(config));
   }
   fds_at_ready_ = open_fd_count(pid());
+  pipe_ends_at_ready_ = pipe_end_count(pid());
 }
 
 void SluiceProcess::write_config(std::string_view config) const {
@@ -86,8 +87,11 @@ AccessRecord SluiceProcess::wait_record(const std::string& client) const {
 }
 
 void SluiceProcess::wait_quiet() const {
-  if (eventually([&] { return open_fd_count(pid()) <= fds_at_ready_; })) return;
-  throw Failure("descriptors left: " + std::to_string(open_fd_count(pid())) + " instead of " +
+  const auto count = [&] {
+    return open_fd_count(pid()) - (pipe_end_count(pid()) - pipe_ends_at_ready_);
+  };
+  if (eventually([&] { return count() <= fds_at_ready_; })) return;
+  throw Failure("descriptors left: " + std::to_string(count()) + " instead of " +
                 std::to_string(fds_at_ready_));
 }
 

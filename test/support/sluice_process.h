@@ -55,7 +55,8 @@ class SluiceProcess {
   // The record of the connection of this client address, waited for.
   AccessRecord wait_record(const std::string& client) const;
 
-  // Every connection is gone: as many descriptors as when it became ready. Throws otherwise.
+  // Every connection is gone: as many descriptors as when it became ready, but for the pipes that
+  // it keeps for the next stream. Throws otherwise.
   void wait_quiet() const;
   int fds_at_ready() const { return fds_at_ready_; }
 
@@ -68,6 +69,7 @@ class SluiceProcess {
   TempDir dir_;
   std::unique_ptr<ChildProcess> child_;
   int fds_at_ready_ = 0;
+  int pipe_ends_at_ready_ = 0;
 };
 
 // Runs `sluice` with these arguments to its end.

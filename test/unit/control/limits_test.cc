@@ -3,9 +3,11 @@
 
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -105,6 +107,56 @@ TEST_CASE("limits: the edges of the open-file limit") {
   const int64_t most = connections_for(UINT64_MAX, 1, 1);
   CHECK(most > 1'000'000'000);
   CHECK(most <= INT64_MAX / 2);
+}
+
+TEST_CASE("limits: pipes take half of a user's pages, and a sixteenth of the files, at most") {
+  const auto page_bytes = static_cast<uint64_t>(getpagesize());
+  for (const uint64_t files : {0U, 16U, 256U, 1024U, 20'000U, 1'048'576U}) {
+    for (const uint64_t pages : {1U, 100U, 1024U, 16'384U, 1'000'000U}) {
+      for (const uint32_t workers : {1U, 2U, 8U, 64U, 1000U}) {
+        INFO(files << " files, " << pages << " pages, " << workers << " workers");
+        const PipeBudget budget = pipes_for(files, pages, workers);
+        const uint64_t pipes = uint64_t{budget.pipes_per_worker} * workers;
+        CHECK(2 * pipes * budget.pipe_size_bytes <= pages * page_bytes);
+        CHECK(budget.open_files(workers) == 2 * pipes);
+        CHECK(16 * budget.open_files(workers) <= files);
+        CHECK((budget.pipe_size_bytes == 65'536 || budget.pipe_size_bytes == 262'144));
+        // Big ones only where each worker has a fair number of them.
+        if (budget.pipe_size_bytes == 262'144) CHECK(budget.pipes_per_worker >= 16);
+      }
+    }
+  }
+}
+
+TEST_CASE("limits: what there may be of pipes is used") {
+  if (getpagesize() != 4096) return;
+  // As a kernel's default has it.
+  CHECK(pipes_for(1'048'576, 16'384, 1).pipes_per_worker == 128);
+  CHECK(pipes_for(1'048'576, 16'384, 1).pipe_size_bytes == 262'144);
+  CHECK(pipes_for(1'048'576, 16'384, 8).pipes_per_worker == 16);
+  CHECK(pipes_for(1'048'576, 16'384, 8).pipe_size_bytes == 262'144);
+  CHECK(pipes_for(1'048'576, 16'384, 9).pipes_per_worker == 56);
+  CHECK(pipes_for(1'048'576, 16'384, 9).pipe_size_bytes == 65'536);
+  // Few files: fewer pipes.
+  CHECK(pipes_for(512, 16'384, 1).pipes_per_worker == 16);
+  CHECK(pipes_for(480, 16'384, 1).pipes_per_worker == 15);
+  CHECK(pipes_for(480, 16'384, 1).pipe_size_bytes == 65'536);
+  CHECK(pipes_for(31, 16'384, 1).pipes_per_worker == 0);
+}
+
+TEST_CASE("limits: no limit of a user's pages is none of the pipes, but there is an end") {
+  const PipeBudget budget = pipes_for(UINT64_MAX, 0, 4);
+  CHECK(budget.pipes_per_worker >= pipes_for(UINT64_MAX, 1'000'000, 4).pipes_per_worker);
+  CHECK(budget.pipe_size_bytes == 262'144);
+  CHECK(budget.pipes_per_worker <= 4096);
+  CHECK(pipes_for(UINT64_MAX, UINT64_MAX, 1).pipes_per_worker <= 4096);
+  CHECK(pipes_for(512, 0, 1).pipes_per_worker == 16);
+}
+
+TEST_CASE("limits: the pages of this machine's users") {
+  std::ifstream file("/proc/sys/fs/pipe-user-pages-soft");
+  uint64_t pages = 0;
+  if (file >> pages) CHECK(pipe_user_pages() == pages);
 }
 
 }  // namespace lb::control
