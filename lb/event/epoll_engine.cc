@@ -85,7 +85,7 @@ int EpollEngine::register_fd(int fd) {
   Slot& slot = slot_of(fd);
   if (slot.registered) return 0;
   epoll_event event = {};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.u64 = (static_cast<uint64_t>(slot.generation) << 32) | static_cast<uint32_t>(fd);
   if (epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return -errno;
   slot.registered = true;
@@ -219,6 +219,7 @@ void EpollEngine::latch(uint64_t data, uint32_t events) {
   if (slot.generation != static_cast<uint32_t>(data >> 32) || !slot.registered) return;
   const bool ended = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   slot.hung_up |= ended;
+  slot.urgent |= (events & EPOLLPRI) != 0;
   if (ended || (events & EPOLLIN) != 0) {
     slot.readable = true;
     if (slot.reader != nullptr && slot.reader->place == Op::Place::kKernel) enqueue(*slot.reader);
@@ -363,7 +364,7 @@ void EpollEngine::run_splice_in(RecvOp& op) {
     postponed_.push_back(op);
     return;
   }
-  const int32_t result = fill_pipe(op);
+  const int32_t result = slot_of(op.fd).urgent ? -ENOBUFS : fill_pipe(op);
   if (result == -ENOBUFS) return run_recv(op);
   op.place = Op::Place::kKernel;
   if (result != -EAGAIN) return finish(op, result);

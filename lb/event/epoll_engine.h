@@ -48,6 +48,9 @@ class EpollEngine final : public Engine {
     bool readable = false;
     bool writable = false;
     bool hung_up = false;  // no further edge will announce what can still be read
+    // An urgent byte has come: a splice stops before it for good, a recv goes past it (tcp(7),
+    // SIOCATMARK).
+    bool urgent = false;
   };
 
   // The place in a slot that an operation of this kind takes.

@@ -112,6 +112,7 @@ void UringEngine::recv(RecvOp& op, int fd, uint32_t max_bytes) {
 }
 
 void UringEngine::receive(RecvOp& op) {
+  op.kind = Op::Kind::kRecv;
   if (starved_.empty()) return arm(op);
   op.place = Op::Place::kStarved;
   starved_.push_back(op);
@@ -242,7 +243,7 @@ void UringEngine::fill(io_uring_sqe* entry, Op& op) {
       return;
     }
     case Op::Kind::kSpliceIn:
-      io_uring_prep_poll_add(entry, op.fd, POLLIN);
+      io_uring_prep_poll_add(entry, op.fd, POLLIN | POLLPRI);
       return;
     case Op::Kind::kSpliceOut:
       io_uring_prep_poll_add(entry, op.fd, POLLOUT);
@@ -334,8 +335,7 @@ void UringEngine::handle(const Event& event) {
       return end_send(static_cast<SendOp&>(op), event);
     case Op::Kind::kSpliceIn:
     case Op::Kind::kSpliceOut:
-      if (op.cancelled) return complete(op, {-ECANCELED, false});
-      return event.result < 0 ? complete(op, {event.result, false}) : try_later(op);
+      return end_splice_wait(op, event);
     case Op::Kind::kPoll: {
       // The error that an armed receive took is not the socket's any more.
       const int32_t taken = event.result >= 0 && receives_.has_failed(op.fd) ? POLLERR : 0;
@@ -407,6 +407,14 @@ void UringEngine::end_send(SendOp& op, const Event& event) {
   arm(op);
 }
 
+void UringEngine::end_splice_wait(Op& op, const Event& event) {
+  if (op.cancelled) return complete(op, {-ECANCELED, false});
+  if (event.result < 0) return complete(op, {event.result, false});
+  // A splice stops before an urgent byte for good, a recv goes past it (tcp(7), SIOCATMARK).
+  if ((event.result & POLLPRI) != 0) return receive(static_cast<RecvOp&>(op));
+  try_later(op);
+}
+
 void UringEngine::try_later(Op& op) {
   op.place = Op::Place::kQueue;
   splices_.push_back(op);
@@ -431,7 +439,6 @@ void UringEngine::try_splice(Op& op) {
     return try_later(op);
   }
   if (result == -ENOBUFS) {
-    op.kind = Op::Kind::kRecv;
     receive(static_cast<RecvOp&>(op));
   } else if (result == -EAGAIN) {
     arm(op);

@@ -57,7 +57,7 @@ class UringEngine final : public Engine {
   // To be completed later in this turn.
   void hold(Op& op, int32_t result);
   static void fill(io_uring_sqe* entry, Op& op);
-  // Arms it, or lets it wait behind those that wait for a buffer.
+  // Arms it as a recv, or lets it wait behind those that wait for a buffer.
   void receive(RecvOp& op);
   void arm_mailbox();
 
@@ -71,6 +71,7 @@ class UringEngine final : public Engine {
   // Ends what is armed for receiving from a descriptor.
   void stop_receiving(int fd);
   void end_send(SendOp& op, const Event& event);
+  void end_splice_wait(Op& op, const Event& event);
   // The ring would splice in a thread of its own (io_uring's splice always does), so the engine
   // splices itself, and asks the ring when a socket is ready.
   void try_later(Op& op);
