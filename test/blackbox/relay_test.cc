@@ -50,6 +50,19 @@ TEST_CASE("every relay script passes with the smallest buffer") {
               {.listener = R"(connection.bufferLimit = "4Ki")"});
 }
 
+TEST_CASE("every relay script passes spliced from the first byte, and never spliced") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const auto mode = GENERATE(as<std::string>(), "always", "off");
+  run_scripts(engine, ip_address("127.0.0.1", allocate_port()),
+              {.runtime = "splice = \"" + mode + "\""});
+}
+
+TEST_CASE("every relay script passes spliced to a unix socket") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const TempDir dir;
+  run_scripts(engine, unix_address(dir.path("backend.sock")), {.runtime = "splice = \"always\""});
+}
+
 TEST_CASE("every relay script passes to a unix socket") {
   const auto engine = SLUICE_EACH_ENGINE();
   const TempDir dir;
