@@ -191,7 +191,7 @@ TEST_CASE("an idle connection holds no pipe") {
     idle.back().send("e");
     REQUIRE_NOTHROW(expect_echo(idle.back(), "x"));
   }
-  CHECK(pipe_end_count(pid) - ends_at_start <= ends);
+  CHECK(pipe_end_count(pid) - ends_at_start <= 6);
   for (Socket& client : idle) REQUIRE_NOTHROW(expect_echo(client, "y"));
   CHECK(pipe_end_count(pid) - ends_at_start <= 6);
 }
@@ -200,7 +200,10 @@ TEST_CASE("many streams at once never have more pipes than half of a user's page
   const auto engine = SLUICE_EACH_ENGINE();
   raise_open_file_limit();
   StreamBackend backend;
-  Balancer balancer(engine, {backend.address()}, {.runtime = splice("always")});
+  // A user without any privilege, and with no pipes elsewhere.
+  SluiceOptions process;
+  if (::getuid() == 0) process.before_exec = [user = own_user()] { become(user); };
+  Balancer balancer(engine, {backend.address()}, {.runtime = splice("always"), .process = process});
   const pid_t pid = balancer.process().pid();
   const int ends_at_start = pipe_end_count(pid);
   auto clients = ask_for(balancer, scaled(400, 150), "n");
@@ -211,7 +214,7 @@ TEST_CASE("many streams at once never have more pipes than half of a user's page
         return most > most_pipe_ends();
       },
       std::chrono::milliseconds(kSanitized ? 200 : 700)));
-  CHECK(most >= 2 * 100);  // the streams do take them
+  CHECK(most >= 2 * 50);  // the streams do take them
   for (size_t i = 0; i < clients.size(); i += 20) {
     REQUIRE_NOTHROW(expect_stream(clients[i], 2'000'000));
   }
