@@ -28,6 +28,7 @@ namespace lb::bench {
 namespace {
 
 constexpr int64_t kStartPatienceMs = 10'000;
+
 // Below the ports that the kernel gives to clients (ip(7), ip_local_port_range).
 constexpr uint16_t kFirstPort = 18'000;
 constexpr uint16_t kLastPort = 30'000;
@@ -35,6 +36,13 @@ constexpr const char* kHost = "127.0.0.1";
 // Connections that come and go would run out of ports with one source address.
 constexpr int kSources = 16;
 constexpr int kEndpoints = 4;
+
+// It decides much of what bulk costs: some of them pace, with a timer for each segment.
+std::string congestion_control() {
+  std::ifstream file("/proc/sys/net/ipv4/tcp_congestion_control");
+  std::string name;
+  return file >> name ? name : "unknown";
+}
 
 class TempFolder {
  public:
@@ -153,7 +161,8 @@ class Comparing {
     Environment& environment = comparison_.environment;
     utsname name = {};
     uname(&name);
-    environment.kernel = fmt::format("{} {} {}", name.sysname, name.release, name.machine);
+    environment.kernel = fmt::format("{} {} {}, congestion control {}", name.sysname, name.release,
+                                     name.machine, congestion_control());
     environment.cpu = cpu_model();
     environment.command = options_.command;
     environment.cpus_used =

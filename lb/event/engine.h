@@ -15,7 +15,8 @@
 //     Between two receives an engine may take up to `max_bytes` ahead from the socket, so these
 //     must not get smaller on a descriptor; close() treats what is ahead as unread.
 //     splice_in is a recv that leaves the bytes in a leased pipe, as many as it takes; when no pipe
-//     can be had it is a recv. splice_out is a send of what is in a pipe.
+//     can be had, or an urgent byte lies in the way, it is a recv. splice_out is a send of what is
+//     in a pipe. splice(2) has no MSG_NOSIGNAL: the process ignores SIGPIPE.
 //  6. At most one recv and one send are in flight on a descriptor at a time.
 //  7. accept takes one connection, or many until it is cancelled or fails; new sockets are
 //     non-blocking and close-on-exec.
