@@ -59,7 +59,7 @@ std::string svg_plot(const Comparison& comparison) {
   const double left = kLabelWidth + kNameWidth;
   const double width = left + kMostUnits * kUnitWidth + 50;
   return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\" "
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:.0f}\" height=\"{1:.0f}\"\n"
       "font-family=\"sans-serif\" font-size=\"11\">\n"
       "<rect width=\"{0:.0f}\" height=\"{1:.0f}\" fill=\"white\"/>\n{2}{3}"
       "<line x1=\"{4:.0f}\" y1=\"{5:.0f}\" x2=\"{4:.0f}\" y2=\"{1:.0f}\" stroke=\"#444\" "
