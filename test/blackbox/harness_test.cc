@@ -33,10 +33,16 @@ TEST_CASE("a script tells FIN, RST, wrong bytes and silence apart") {
   Socket client = Socket::connect(fin.address());
   CHECK_THROWS_AS(client.expect_reset(), Failure);
 
-  TcpBackend reset([](Socket& socket) { socket.reset(); });
+  // Not before the client knows that it is connected.
+  TcpBackend reset([](Socket& socket) {
+    socket.recv_exactly(1);
+    socket.reset();
+  });
   client = Socket::connect(reset.address());
+  client.send("x");
   CHECK_NOTHROW(client.expect_reset());
   client = Socket::connect(reset.address());
+  client.send("x");
   CHECK_THROWS_AS(client.expect_fin(), Failure);
 
   TcpBackend bytes([](Socket& socket) { socket.send("abc"); });
