@@ -99,7 +99,7 @@ TEST_CASE("contract: what comes between two receives is neither lost nor reorder
       chat.write_some(unsent);
       if (!chat.is_asked && random.one_in(2)) chat.ask();
       if (random.one_in(8)) world->engine().cancel(chat.recv.op);
-      if (!random.one_in(3)) world->turn(random.below(2));
+      if (!random.one_in(3)) world->turn(static_cast<util::MonoTimeMs>(random.below(2)));
       if (chat.has_result()) got += chat.take();
     }
     while (!unsent.empty() || got.size() < sent.size()) {
