@@ -1,25 +1,45 @@
 // One server of a service, as all workers see it. Its identity is its service and its address; it
-// outlives the configurations that name it, so that what is counted on it survives a reload.
+// outlives the configurations that name it, so that what is counted on it, and what is known of its
+// health, survives a reload.
+//
+// Its state is written by the control thread alone (health_board.h) and read by any; what follows
+// from the configuration (weight, limits, `ready`) is the snapshot's and not here.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "lb/balance/service_state.h"
 #include "lb/net/address.h"
 #include "lb/util/cache_line.h"
+#include "lb/util/clock.h"
 
 namespace lb::balance {
 
+// What an operator has said at run time (`sluice endpoint`).
+enum class AdminState : uint8_t {
+  kNone,   // as configured
+  kReady,  // takes connections, whatever `ready` says in the file
+  kDrain,  // takes no new ones
+  kDown,   // as if it had failed
+};
+
 class Endpoint {
  public:
-  explicit Endpoint(const net::Address& address) : address_(address), label_(address.to_string()) {}
+  Endpoint(const net::Address& address, std::shared_ptr<ServiceState> service)
+      : address_(address), label_(address.to_string()), service_(std::move(service)) {}
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
 
   const net::Address& address() const { return address_; }
   // "ip:port", "[ip]:port" or a path, for logs and metrics.
   const std::string& label() const { return label_; }
+  ServiceState& service() const { return *service_; }
 
   // Connections that are connecting or connected, over all workers. A count and no more: nothing
   // is published through it, so relaxed order is enough.
@@ -27,9 +47,46 @@ class Endpoint {
   void add_active() { active_.fetch_add(1, std::memory_order_relaxed); }
   void remove_active() { active_.fetch_sub(1, std::memory_order_relaxed); }
 
+  // As its active checks say; true where there are none.
+  bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
+  // Connections could not be made to it lately.
+  bool is_ejected() const { return is_ejected_.load(std::memory_order_relaxed); }
+  AdminState admin_state() const { return admin_state_.load(std::memory_order_relaxed); }
+  // Instead of the configured weight.
+  std::optional<uint32_t> weight_override() const {
+    const int64_t weight = weight_override_.load(std::memory_order_relaxed);
+    return weight < 0 ? std::nullopt : std::optional(static_cast<uint32_t>(weight));
+  }
+  // Since when it has been up without a break; never where that began with the process.
+  std::optional<util::MonoTimeMs> up_since_ms() const {
+    const util::MonoTimeMs since_ms = up_since_ms_.load(std::memory_order_relaxed);
+    return since_ms == kAlways ? std::nullopt : std::optional(since_ms);
+  }
+  // Nothing is known against it.
+  bool is_up() const { return is_healthy() && !is_ejected() && admin_state() != AdminState::kDown; }
+
+  // For HealthBoard, which also tells the others.
+  void set_healthy(bool is_healthy) { is_healthy_.store(is_healthy, std::memory_order_relaxed); }
+  void set_ejected(bool is_ejected) { is_ejected_.store(is_ejected, std::memory_order_relaxed); }
+  void set_admin_state(AdminState state) { admin_state_.store(state, std::memory_order_relaxed); }
+  void set_weight_override(std::optional<uint32_t> weight) {
+    weight_override_.store(weight ? int64_t{*weight} : -1, std::memory_order_relaxed);
+  }
+  void set_up_since_ms(util::MonoTimeMs now_ms) {
+    up_since_ms_.store(now_ms, std::memory_order_relaxed);
+  }
+
  private:
+  static constexpr util::MonoTimeMs kAlways = std::numeric_limits<util::MonoTimeMs>::min();
+
   const net::Address address_;
   const std::string label_;
+  const std::shared_ptr<ServiceState> service_;
+  std::atomic<bool> is_healthy_{true};
+  std::atomic<bool> is_ejected_{false};
+  std::atomic<AdminState> admin_state_{AdminState::kNone};
+  std::atomic<int64_t> weight_override_{-1};
+  std::atomic<util::MonoTimeMs> up_since_ms_{kAlways};
   // On a cache line of its own: workers write it, and read everything else.
   alignas(util::kCacheLineBytes) std::atomic<uint32_t> active_{0};
 };

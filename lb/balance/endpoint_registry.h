@@ -1,7 +1,7 @@
-// The endpoints that something still refers to: a configuration, or a connection that began under
-// an earlier one. Whoever names the same address of the same service gets the same object, so that
-// what is counted on it survives reloads, and also a while in which no configuration names it.
-// Control thread.
+// The services and endpoints that something still refers to: a configuration, or a connection that
+// began under an earlier one. Whoever names the same address of the same service gets the same
+// object, so that what is counted on it survives reloads, and also a while in which no
+// configuration names it. Control thread.
 #pragma once
 
 #include <memory>
@@ -10,22 +10,25 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "lb/balance/endpoint.h"
+#include "lb/balance/service_state.h"
 #include "lb/net/address.h"
 
 namespace lb::balance {
 
 class EndpointRegistry {
  public:
+  std::shared_ptr<ServiceState> find_or_make(const std::string& service);
   std::shared_ptr<Endpoint> find_or_make(const std::string& service, const net::Address& address);
 
-  // Drops the names of endpoints that are gone. Once after each configuration is often enough.
+  // Drops the names of what is gone. Once after each configuration is often enough.
   void forget_gone();
 
-  size_t size() const { return known_.size(); }
+  size_t size() const { return endpoints_.size(); }
 
  private:
+  absl::flat_hash_map<std::string, std::weak_ptr<ServiceState>> services_;
   // By service and label.
-  absl::flat_hash_map<std::pair<std::string, std::string>, std::weak_ptr<Endpoint>> known_;
+  absl::flat_hash_map<std::pair<std::string, std::string>, std::weak_ptr<Endpoint>> endpoints_;
 };
 
 }  // namespace lb::balance

@@ -52,6 +52,7 @@ Controller::Controller(config::LoadResult loaded, Deployment::Source source,
 Controller::~Controller() {
   admin_.reset();
   endpoints_watch_.reset();
+  care_.reset();
   workers_.clear();
   // Its end runs the loop once more, with what the workers have posted for the deployment.
   signals_.reset();
@@ -85,6 +86,7 @@ absl::Status Controller::start() {
   deployment_ = std::make_unique<Deployment>(*engine_, log_, source_, deployment_hooks());
   if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
 
+  care_ = std::make_unique<EndpointCare>(*engine_, log_);
   endpoints_watch_ = std::make_unique<EndpointsWatch>(
       *engine_,
       [this](const EndpointsWatch::Paths& paths) { return deployment_->refresh_endpoints(paths); });
@@ -128,6 +130,7 @@ void Controller::on_started(const absl::Status& status) {
   }
   watch_endpoints();
   const Deployed& deployed = deployment_->deployed();
+  care_->follow(deployed);
   log_.info("ready", {{"listeners", fmt::format("{}", deployed.snapshot->listeners.size())},
                       {"addresses", fmt::format("{}", deployed.open.size())},
                       {"workers", fmt::format("{}", workers_.size())},
@@ -176,7 +179,11 @@ std::string Controller::serving() const {
 Deployment::Hooks Controller::deployment_hooks() {
   return {.on_begin = [this] { service_manager_.reloading(); },
           .on_end = [this](const absl::Status& status) { on_reloaded(status); },
-          .on_endpoints_changed = [this] { service_manager_.changed(serving()); }};
+          .on_endpoints_changed =
+              [this] {
+                care_->follow(deployment_->deployed());
+                service_manager_.changed(serving());
+              }};
 }
 
 absl::StatusOr<ChosenEngine> Controller::start_workers(uint32_t count, int64_t max_connections) {
@@ -250,6 +257,7 @@ void Controller::on_reloaded(const absl::Status& status) {
   budget_->set_pause_above(possible_connections(static_cast<uint32_t>(workers_.size())));
   warn_about_fixed_settings();
   watch_endpoints();
+  care_->follow(deployment_->deployed());
 }
 
 void Controller::watch_endpoints() {
@@ -279,6 +287,7 @@ void Controller::begin_drain() {
   // A listener that a reload opened now would be one that nobody drains.
   deployment_->close("the process is draining");
   watch_endpoints();
+  care_->stop();
   log_.info("draining", {{"connections", fmt::format("{}", budget_->used())},
                          {"shutdown_timeout_ms", fmt::format("{}", runtime_.shutdown_timeout_ms)}});
   if (runtime_.announce_grace_ms == 0) return drain_workers();

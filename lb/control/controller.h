@@ -13,6 +13,7 @@
 #include "lb/control/admin/busy_ratio.h"
 #include "lb/control/admin/metrics.h"
 #include "lb/control/deployment.h"
+#include "lb/control/endpoint_care.h"
 #include "lb/control/endpoints_watch.h"
 #include "lb/control/engine_choice.h"
 #include "lb/control/limits.h"
@@ -99,6 +100,7 @@ class Controller {
   Deployment::Workers workers_;
   std::vector<BusyRatio> busy_ratios_;  // as workers_
   std::unique_ptr<EndpointsWatch> endpoints_watch_;
+  std::unique_ptr<EndpointCare> care_;
   ChosenEngine chosen_;
   PipeBudget pipes_;
   absl::Status start_status_;

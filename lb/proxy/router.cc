@@ -10,6 +10,9 @@ namespace {
 std::unique_ptr<balance::LoadBalancer> make_balancer(const ServiceSnapshot& service,
                                                      uint64_t start) {
   switch (service.policy.load_balancer) {
+    case config::LoadBalancerType::kLeastConnections:
+    case config::LoadBalancerType::kRandom:
+    case config::LoadBalancerType::kConsistentHash:
     case config::LoadBalancerType::kRoundRobin:
       break;
   }

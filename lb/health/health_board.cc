@@ -1,0 +1,44 @@
+#include "lb/health/health_board.h"
+
+namespace lb::health {
+
+void HealthBoard::set_healthy(const EndpointPtr& endpoint, bool is_healthy, util::MonoTimeMs now_ms,
+                              std::string_view why) {
+  if (endpoint->is_healthy() == is_healthy) return;
+  const bool was_up = endpoint->is_up();
+  endpoint->set_healthy(is_healthy);
+  tell(endpoint, was_up, now_ms, why);
+}
+
+void HealthBoard::set_ejected(const EndpointPtr& endpoint, bool is_ejected, util::MonoTimeMs now_ms,
+                              std::string_view why) {
+  if (endpoint->is_ejected() == is_ejected) return;
+  const bool was_up = endpoint->is_up();
+  endpoint->set_ejected(is_ejected);
+  tell(endpoint, was_up, now_ms, why);
+}
+
+void HealthBoard::set_admin_state(const EndpointPtr& endpoint, balance::AdminState state,
+                                  util::MonoTimeMs now_ms, std::string_view why) {
+  if (endpoint->admin_state() == state) return;
+  const bool was_up = endpoint->is_up();
+  endpoint->set_admin_state(state);
+  tell(endpoint, was_up, now_ms, why);
+}
+
+void HealthBoard::set_weight_override(const EndpointPtr& endpoint, std::optional<uint32_t> weight,
+                                      std::string_view why) {
+  if (endpoint->weight_override() == weight) return;
+  endpoint->set_weight_override(weight);
+  tell(endpoint, endpoint->is_up(), 0, why);
+}
+
+void HealthBoard::tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeMs now_ms,
+                       std::string_view why) {
+  const bool is_up = endpoint->is_up();
+  if (is_up && !was_up) endpoint->set_up_since_ms(now_ms);
+  endpoint->service().advance_epoch();
+  for (const Follower& follower : followers_) follower({endpoint, was_up, is_up, why});
+}
+
+}  // namespace lb::health

@@ -1,0 +1,66 @@
+#include "lb/health/health_board.h"
+
+#include <string>
+#include <vector>
+
+#include "lb/balance/endpoint_registry.h"
+#include "test/support/catch.h"
+
+namespace lb::health {
+namespace {
+
+struct World {
+  World() {
+    board.follow([this](const HealthChange& change) {
+      told.push_back(std::string(change.was_up ? "up" : "down") + ">" +
+                     (change.is_up ? "up" : "down") + " " + std::string(change.why));
+    });
+  }
+
+  balance::EndpointRegistry registry;
+  std::shared_ptr<balance::Endpoint> endpoint =
+      registry.find_or_make("s", *net::Address::parse("10.0.0.1", 80));
+  HealthBoard board;
+  std::vector<std::string> told;
+};
+
+}  // namespace
+
+TEST_CASE("health board: every change is told once, and what changes nothing is not") {
+  World world;
+  world.board.set_healthy(world.endpoint, true, 1, "still");
+  world.board.set_healthy(world.endpoint, false, 2, "refused");
+  world.board.set_healthy(world.endpoint, false, 3, "refused again");
+  world.board.set_ejected(world.endpoint, true, 4, "ejected");
+  world.board.set_healthy(world.endpoint, true, 5, "answers");
+  world.board.set_ejected(world.endpoint, false, 6, "readmitted");
+  CHECK(world.told == std::vector<std::string>{"up>down refused", "down>down ejected",
+                                               "down>down answers", "down>up readmitted"});
+  CHECK(world.endpoint->service().epoch() == 4);
+}
+
+TEST_CASE("health board: an endpoint is new from when it comes up, however it went down") {
+  World world;
+  CHECK(!world.endpoint->up_since_ms());
+  world.board.set_admin_state(world.endpoint, balance::AdminState::kDown, 10, "operator");
+  CHECK(!world.endpoint->is_up());
+  world.board.set_admin_state(world.endpoint, balance::AdminState::kNone, 20, "operator");
+  CHECK(world.endpoint->up_since_ms() == 20);
+  world.board.set_admin_state(world.endpoint, balance::AdminState::kDrain, 30, "operator");
+  CHECK(world.endpoint->is_up());
+  world.board.set_admin_state(world.endpoint, balance::AdminState::kReady, 40, "operator");
+  CHECK(world.endpoint->up_since_ms() == 20);
+}
+
+TEST_CASE("health board: another weight is a change that leaves the health alone") {
+  World world;
+  world.board.set_weight_override(world.endpoint, 0, "operator");
+  world.board.set_weight_override(world.endpoint, 0, "operator");
+  CHECK(world.endpoint->weight_override() == 0U);
+  world.board.set_weight_override(world.endpoint, std::nullopt, "file");
+  CHECK(!world.endpoint->weight_override());
+  CHECK(world.told == std::vector<std::string>{"up>up operator", "up>up file"});
+  CHECK(world.endpoint->service().epoch() == 2);
+}
+
+}  // namespace lb::health
