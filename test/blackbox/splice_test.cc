@@ -79,6 +79,7 @@ TEST_CASE("a FIN behind a full pipe comes after all that was sent") {
     client.close();
     const AccessRecord record = balancer.process().wait_records(1).front();
     CHECK(record.number("bytes_out") == static_cast<int64_t>(size_bytes));
+    INFO(balancer.process().log().text());
     CHECK(record.text("relay") == "splice");
     CHECK(record.close_word() == "server_fin");
     CHECK_NOTHROW(balancer.process().stop());
