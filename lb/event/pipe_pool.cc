@@ -58,15 +58,22 @@ PipeLease PipePool::take(util::MonoTimeMs now_ms) {
 
 std::unique_ptr<Pipe> PipePool::make_pipe() {
   std::array<int, 2> fds = {};
-  if (pipe2(fds.data(), O_NONBLOCK | O_CLOEXEC) != 0) return nullptr;
+  if (pipe2(fds.data(), O_NONBLOCK | O_CLOEXEC) != 0) return refuse(errno);
   auto pipe = std::make_unique<Pipe>();
   pipe->pool_ = this;
   pipe->read_end_.reset(fds[0]);
   pipe->write_end_.reset(fds[1]);
   fcntl(fds[1], F_SETPIPE_SZ, pipe_size_bytes_);
   const int size_bytes = fcntl(fds[1], F_GETPIPE_SZ);
-  if (size_bytes < static_cast<int>(kMinPipeBytes)) return nullptr;
+  // A user's pages are used up: pipe(7).
+  if (size_bytes < static_cast<int>(kMinPipeBytes)) return refuse(ENOSPC);
+  is_refused_ = false;
   return pipe;
+}
+
+std::unique_ptr<Pipe> PipePool::refuse(int error) {
+  if (!std::exchange(is_refused_, true)) untold_refusal_ = error;
+  return nullptr;
 }
 
 void PipePool::give_back(std::unique_ptr<Pipe> pipe) {

@@ -87,6 +87,9 @@ class PipePool {
   // again for a second.
   PipeLease take(util::MonoTimeMs now_ms);
 
+  // Why the kernel gives no more pipes (errno), told once when it begins to refuse; else 0.
+  int take_refusal() { return std::exchange(untold_refusal_, 0); }
+
   uint32_t max_pipes() const { return max_pipes_; }
   uint32_t lent() const { return lent_; }
   // Pipes that are open, lent out or not.
@@ -97,13 +100,17 @@ class PipePool {
 
   static constexpr util::MonoTimeMs kAskAgainMs = 1000;
 
+  // Null when the kernel refuses.
   std::unique_ptr<Pipe> make_pipe();
+  std::unique_ptr<Pipe> refuse(int error);
   void give_back(std::unique_ptr<Pipe> pipe);
 
   const uint32_t max_pipes_;
   const uint32_t pipe_size_bytes_;
   uint32_t lent_ = 0;
   util::MonoTimeMs refused_until_ms_ = 0;
+  bool is_refused_ = false;
+  int untold_refusal_ = 0;
   std::vector<std::unique_ptr<Pipe>> idle_;
 };
 

@@ -15,17 +15,19 @@
 namespace lb::event {
 namespace {
 
-// user_data is an operation's address, or one of these, which no address can be.
-constexpr uint64_t kIgnored = 0;
+// user_data is an operation's address, a name of UringReceives, or this, which no address can be.
 constexpr uint64_t kMailbox = 1;
+// With this bit it is the request to cancel what has that name.
+constexpr uint64_t kCancelBit = 4;
 
 // An operation's own name in the kernel.
 uint64_t name_of(Op& op) { return reinterpret_cast<uint64_t>(&op); }
 
+// Answered only when it fails: cancel_again().
 void cancel_request(io_uring_sqe* entry, uint64_t name) {
   io_uring_prep_cancel64(entry, name, 0);
   entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
-  entry->user_data = kIgnored;
+  entry->user_data = name | kCancelBit;
 }
 
 const char* explain(int error) {
@@ -82,6 +84,7 @@ absl::Status UringEngine::set_up() {
 
 UringEngine::~UringEngine() {
   LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty() && splices_.empty());
+  LB_ASSERT(cancelled_.empty());
   if (ring_is_open_) io_uring_queue_exit(&ring_);
   // The end of the ring was the end of what was armed.
   for (const int fd : receives_.closing()) Engine::close(fd, receives_.finish_closing(fd));
@@ -166,13 +169,32 @@ void UringEngine::cancel(Op& op) {
     if (receives_.stop(op.fd)) stop_receiving(op.fd);
     return hold(op, -ECANCELED);
   }
+  request_cancel(op);
+}
+
+void UringEngine::request_cancel(Op& op) {
   io_uring_sqe* entry = free_entry();
   // Without room the operation is cancelled as soon as there is some: see run_held().
-  if (entry == nullptr) {
-    backlog_.push_back(op);
+  if (entry == nullptr) return backlog_.push_back(op);
+  cancel_request(entry, name_of(op));
+  cancelled_.push_back(op);
+}
+
+void UringEngine::cancel_again(uint64_t name, int32_t result) {
+  // A request that the kernel is about to try again is in none of its lists: it is not found, and
+  // may go back to waiting. One that has completed is not found either.
+  if (result != -ENOENT) return;
+  if (UringReceives::is_name(name)) {
+    const int fd = UringReceives::fd_of(name);
+    if (receives_.is_stopping(fd)) stop_receiving(fd);
     return;
   }
-  cancel_request(entry, name_of(op));
+  // By address only: the operation may be gone.
+  for (Op* op = cancelled_.front(); op != nullptr; op = cancelled_.next(*op)) {
+    if (name_of(*op) != name) continue;
+    op->unlink();
+    return request_cancel(*op);
+  }
 }
 
 void UringEngine::close(int fd, CloseMode mode) {
@@ -317,14 +339,16 @@ void UringEngine::reap() {
 }
 
 void UringEngine::handle(const Event& event) {
-  if (event.user_data == kIgnored) return;
   if (event.user_data == kMailbox) {
     mailbox_is_armed_ = false;
     return mailbox_.run();
   }
+  if ((event.user_data & kCancelBit) != 0) {
+    return cancel_again(event.user_data & ~kCancelBit, event.result);
+  }
   if (UringReceives::is_name(event.user_data)) return take_in(event);
   Op& op = *reinterpret_cast<Op*>(event.user_data);
-  // It may still wait for room to be cancelled, which has no object any more.
+  // Whether it was to be cancelled has no object any more.
   if (op.is_linked()) op.unlink();
   switch (op.kind) {
     case Op::Kind::kAccept:
@@ -452,8 +476,7 @@ void UringEngine::run_held() {
   held.splice_back(backlog_);
   while (Op* op = held.pop_front()) {
     if (op->cancelled && op->place == Op::Place::kKernel) {
-      op->cancelled = false;
-      cancel(*op);
+      request_cancel(*op);
     } else {
       arm(*op);
     }

@@ -59,6 +59,10 @@ class UringEngine final : public Engine {
   static void fill(io_uring_sqe* entry, Op& op);
   // Arms it as a recv, or lets it wait behind those that wait for a buffer.
   void receive(RecvOp& op);
+  // Asks the kernel to end what it has of a cancelled operation.
+  void request_cancel(Op& op);
+  // The kernel has not found what it was to cancel.
+  void cancel_again(uint64_t name, int32_t result);
   void arm_mailbox();
 
   void enter(util::MonoTimeMs deadline_ms);
@@ -90,10 +94,11 @@ class UringEngine final : public Engine {
   UringReceives receives_;
   std::vector<int> unstopped_;  // stop_receiving() found no room for these
 
-  OpQueue ready_;    // to be completed with their stored result
-  OpQueue backlog_;  // to be armed when there is room
-  OpQueue starved_;  // receives that wait for a buffer
-  OpQueue splices_;  // to be tried
+  OpQueue ready_;      // to be completed with their stored result
+  OpQueue backlog_;    // to be armed, or cancelled, when there is room
+  OpQueue cancelled_;  // the kernel has been asked to end these
+  OpQueue starved_;    // receives that wait for a buffer
+  OpQueue splices_;    // to be tried
 };
 
 }  // namespace lb::event

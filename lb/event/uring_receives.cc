@@ -135,6 +135,11 @@ bool UringReceives::stop(int fd) {
   return true;
 }
 
+bool UringReceives::is_stopping(int fd) const {
+  const auto index = static_cast<size_t>(fd);
+  return index < slots_.size() && slots_[index].is_armed && slots_[index].is_stopping;
+}
+
 std::optional<CloseMode> UringReceives::close(int fd, CloseMode mode) {
   if (static_cast<size_t>(fd) >= slots_.size()) return mode;
   Slot& slot = slot_of(fd);

@@ -69,6 +69,8 @@ class UringReceives {
   bool forget(const RecvOp& op);
   // Whether the armed receive, if there is one, has to be cancelled in the kernel: true once.
   bool stop(int fd);
+  // That was said, and it has not ended yet.
+  bool is_stopping(int fd) const;
 
   // Ends the use of a descriptor that nobody receives from any more. How it is to be closed; empty
   // while a receive is armed, which would hold back the FIN: it is to be stopped, and take_in()

@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 
+#include <cerrno>
 #include <future>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "fmt/format.h"
@@ -41,6 +43,7 @@ class Worker::Loop {
     while (!stopping_ || !is_idle()) {
       engine_->run_once(util::kNever);
       access_log_.flush();
+      if (const int error = engine_->pipes().take_refusal(); error != 0) warn_of_pipes(error);
     }
   }
 
@@ -100,6 +103,13 @@ class Worker::Loop {
 
   bool has_work() const {
     return next_wanted_ < wanted_.size() || !leaving_.empty() || !drained_.empty();
+  }
+
+  void warn_of_pipes(int error) {
+    context_.log.warn("no pipe to be had, streams are copied meanwhile",
+                      {{"why", error == ENOSPC ? "pipe-user-pages-soft is used up"
+                                               : std::generic_category().message(error)},
+                       {"open", fmt::format("{}", engine_->pipes().open())}});
   }
 
   void go_on() {

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <memory>
@@ -182,6 +183,48 @@ TEST_CASE("contract: close ends a connection that nobody receives from") {
       world->engine().close(chat.pair.fd, CloseMode::kFin);
       CHECK(world->read_end(*chat.pair.peer) == 0);
     }
+  }
+}
+
+TEST_CASE("contract: close ends a connection that is given up while bytes come in") {
+  const std::string name = SLUICE_EACH_CONTRACT_ENGINE();
+  if (name == "simulated") return;  // one thread is all it has
+  const auto world = World::make(name);
+  const auto rounds = static_cast<int>(scaled(20, 3));
+  for (int round = 0; round < rounds; ++round) {
+    std::vector<std::unique_ptr<Chat>> chats;
+    for (int i = 0; i < 100; ++i) chats.push_back(std::make_unique<Chat>(*world, 4096));
+    // Bytes come at any moment of what follows, also between the kernel's look into an empty socket
+    // and its going to sleep on it.
+    std::atomic<bool> is_over = false;
+    std::thread writer([&] {
+      while (!is_over) {
+        for (auto& chat : chats) chat->pair.peer->write("x");
+      }
+    });
+    // The first receive is asked for, and given up, while one is armed; the second arms its own.
+    bool are_done = true;
+    for (int i = 0; i < 2; ++i) {
+      for (auto& chat : chats) {
+        chat->recv.op.lease.reset();
+        chat->ask();
+        world->engine().cancel(chat->recv.op);
+      }
+      are_done = are_done && world->run_until([&] {
+        return std::all_of(chats.begin(), chats.end(),
+                           [](auto& chat) { return !chat->recv.op.in_flight(); });
+      });
+    }
+    for (auto& chat : chats) {
+      chat->recv.op.lease.reset();
+      world->engine().close(chat->pair.fd, CloseMode::kReset);
+    }
+    world->turn(0);
+    is_over = true;
+    writer.join();
+    REQUIRE(are_done);
+    // The writer may have been told of the reset already, and the kernel tells it once.
+    for (auto& chat : chats) REQUIRE(world->read_end(*chat->pair.peer) != -EAGAIN);
   }
 }
 

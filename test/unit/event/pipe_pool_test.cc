@@ -209,13 +209,20 @@ TEST_CASE("pipe_pool: out of descriptors there is none, and nobody asks again fo
             leave_open_files(left);
             if (pool.take(5000).is_held()) return __LINE__;
             if (pool.open() != 1 || pool.lent() != 1) return __LINE__;
+            if (pool.take_refusal() != EMFILE) return __LINE__;
+            // Told once, however often it is refused.
+            if (pool.take(7000).is_held() || pool.take_refusal() != 0) return __LINE__;
             leave_open_files(100);
-            if (pool.take(5000).is_held() || pool.take(5999).is_held()) return __LINE__;
+            if (pool.take(7000).is_held() || pool.take(7999).is_held()) return __LINE__;
             // One that is there already is still lent out.
             first.reset();
-            first = pool.take(5999);
+            first = pool.take(7999);
             if (!first.is_held()) return __LINE__;
-            if (!pool.take(6000).is_held()) return __LINE__;
+            PipeLease second = pool.take(8000);
+            if (!second.is_held()) return __LINE__;
+            // And told anew when it begins anew.
+            leave_open_files(left);
+            if (pool.take(9000).is_held() || pool.take_refusal() != EMFILE) return __LINE__;
             return 0;
           }) == 0);
   }
@@ -241,6 +248,7 @@ TEST_CASE("pipe_pool: a user whose pages are used up gets no pipe, and one when 
           ::close(next_fd);
           PipePool pool(4, kSizeBytes);
           if (pool.take(0).is_held() || pool.open() != 0) return 2;
+          if (pool.take_refusal() != ENOSPC) return 6;
           // What was too small is closed.
           if (is_open(next_fd) || is_open(next_fd + 1)) return 3;
           held.clear();

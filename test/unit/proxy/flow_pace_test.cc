@@ -29,8 +29,14 @@ TEST_CASE("flow_pace: a flow chats until three big receives in a row") {
   CHECK_FALSE(pace_after({kFull, kFull}).is_streaming());
   CHECK(pace_after({kFull, kFull, kFull}).is_streaming());
   CHECK_FALSE(pace_after({kFull, kFull, kFull - 1}).is_streaming());
-  CHECK_FALSE(pace_after({kFull, kFull, 1, kFull, kFull}).is_streaming());
-  CHECK(pace_after({kFull, kFull, 1, kFull, kFull, kFull}).is_streaming());
+}
+
+TEST_CASE("flow_pace: one lesser receive between two big ones is forgiven, two are not") {
+  CHECK(pace_after({kFull, 1, kFull, 1, kFull}).is_streaming());
+  CHECK(pace_after({1, kFull, kFull, 1, kFull}).is_streaming());
+  CHECK_FALSE(pace_after({kFull, kFull, 1, 1, kFull}).is_streaming());
+  CHECK_FALSE(pace_after({kFull, 1, 1, kFull, 1, kFull}).is_streaming());
+  CHECK(pace_after({kFull, kFull, 1, 1, kFull, kFull, kFull}).is_streaming());
 }
 
 TEST_CASE("flow_pace: a receive that takes all it may is big, however small") {
