@@ -38,6 +38,8 @@ event::Engine& Connection::engine() { return table_.engine_; }
 
 ConnectionBudget& Connection::budget() { return table_.budget_; }
 
+size_t Connection::worker() const { return table_.hand_over_.worker(); }
+
 uint32_t Connection::buffer_limit_bytes() const {
   return static_cast<uint32_t>(std::min<uint64_t>(policy().buffer_limit_bytes, UINT32_MAX));
 }

@@ -48,6 +48,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   size_t service_index() const { return service_; }
   Router& router() { return *router_; }
   ConnectionBudget& budget();
+  size_t worker() const;
   util::MonoTimeMs accepted_ms() const { return accepted_ms_; }
   bool is_connecting() const { return state_ == State::kConnecting; }
   // Makes sure that the timer fires by then. It may fire earlier: handlers look at the clock.
@@ -120,6 +121,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   const uint32_t listener_;
   const uint32_t service_;
   const int client_fd_;
+  uint32_t flush_interval_ms_ = 1;
   std::array<Flow, kSides> flows_;  // by the side they read from
   Dialer dialer_;
   event::Timer timer_;
@@ -129,7 +131,6 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs flush_deadline_ms_ = util::kNever;  // of a reset, or of lingering
   int32_t connect_ms_ = -1;
   int32_t first_byte_ms_ = -1;
-  uint32_t flush_interval_ms_ = 1;
   State state_ = State::kConnecting;
   ClosePlace place_ = ClosePlace::kConnect;
   // Why it ends, once lingering or closing.
