@@ -3,7 +3,7 @@
 // health, survives a reload.
 //
 // Its state is written by the control thread alone (health_board.h) and read by any; what follows
-// from the configuration (weight, limits, `ready`) is the snapshot's and not here.
+// from the configuration (weight, `ready`) is the snapshot's and not here, but for its bound.
 #pragma once
 
 #include <atomic>
@@ -41,11 +41,34 @@ class Endpoint {
   const std::string& label() const { return label_; }
   ServiceState& service() const { return *service_; }
 
-  // Connections that are connecting or connected, over all workers. A count and no more: nothing
-  // is published through it, so relaxed order is enough.
+  // Connections that are connecting or connected, over all workers. Nothing is published through
+  // the count; giving back is in one order with the looks of those who are about to wait for it
+  // (pending_queue.h).
   uint32_t active() const { return active_.load(std::memory_order_relaxed); }
   void add_active() { active_.fetch_add(1, std::memory_order_relaxed); }
-  void remove_active() { active_.fetch_sub(1, std::memory_order_relaxed); }
+  void remove_active() { active_.fetch_sub(1); }
+
+  // Most of them at a time; 0 = no bound. Of the configuration that is served, also for who holds
+  // an older one: whoever waits for room must see that a reload has made some.
+  uint32_t max_connections() const { return max_connections_.load(); }
+  void set_max_connections(uint32_t most) { max_connections_.store(most); }
+  // Counts a connection in unless the bound is reached, which is exact.
+  [[nodiscard]] bool try_add_active() {
+    const uint32_t most = max_connections();
+    if (most == 0) {
+      add_active();
+      return true;
+    }
+    uint32_t active = active_.load();
+    do {
+      if (active >= most) return false;
+    } while (!active_.compare_exchange_weak(active, active + 1));
+    return true;
+  }
+  bool has_room() const {
+    const uint32_t most = max_connections();
+    return most == 0 || active_.load() < most;
+  }
 
   // As its active checks say; true where there are none.
   bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
@@ -87,6 +110,7 @@ class Endpoint {
   std::atomic<AdminState> admin_state_{AdminState::kNone};
   std::atomic<int64_t> weight_override_{-1};
   std::atomic<util::MonoTimeMs> up_since_ms_{kAlways};
+  std::atomic<uint32_t> max_connections_{0};
   // On a cache line of its own: workers write it, and read everything else.
   alignas(util::kCacheLineBytes) std::atomic<uint32_t> active_{0};
 };

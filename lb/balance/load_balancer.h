@@ -14,7 +14,8 @@ namespace lb::balance {
 
 struct WeightedEndpoint {
   std::shared_ptr<Endpoint> endpoint;
-  uint32_t weight = 1;  // > 0
+  uint32_t weight = 1;           // > 0
+  uint32_t max_connections = 0;  // 0 = no bound
 };
 
 // What a choice may depend on.

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "lb/balance/pending_queue.h"
+#include "lb/balance/service_slots.h"
 #include "lb/util/cache_line.h"
 
 namespace lb::balance {
@@ -23,12 +25,21 @@ class ServiceState {
   // worker that remembers the last one knows whether what it has derived is still true.
   uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
   // After the change. Control thread.
-  void advance_epoch() { epoch_.fetch_add(1, std::memory_order_release); }
+  void advance_epoch() {
+    epoch_.fetch_add(1);
+    if (!pending_.is_empty()) pending_.admit(nullptr);
+  }
+
+  // Its connections: how many, and which of them wait.
+  ServiceSlots& slots() { return slots_; }
+  PendingQueue& pending() { return pending_; }
 
  private:
   const std::string name_;
   // Hardly ever written, read for each connection: apart from what is.
   alignas(util::kCacheLineBytes) std::atomic<uint64_t> epoch_{0};
+  ServiceSlots slots_;
+  PendingQueue pending_{slots_};
 };
 
 }  // namespace lb::balance

@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "lb/control/status.h"
+#include "lb/proxy/connection_bounds.h"
 #include "lb/util/clock.h"
 
 namespace lb::control {
@@ -138,6 +139,7 @@ void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListen
   }
   next.status = status_of(next, current_.status, util::wall_now_us() / 1000);
   current_ = std::move(next);
+  proxy::set_connection_bounds(*current_.snapshot);
   workers_left_ = workers_->size();
   std::vector<std::shared_ptr<proxy::Router>> routers;
   for (const auto& worker : *workers_) routers.push_back(worker->make_router(current_.snapshot));

@@ -51,6 +51,8 @@ class HandOver {
   HandOver(const HandOver&) = delete;
   HandOver& operator=(const HandOver&) = delete;
 
+  size_t worker() const { return worker_; }
+
   // Takes connections from now on: each comes as a call of `on_parcel`.
   void open(std::function<void(Parcel)> on_parcel);
   // Takes no more but those that are on their way.

@@ -61,8 +61,12 @@ class Compiler {
               ? net::Address::parse(endpoint.address, endpoint.port ? endpoint.port : target_port)
               : net::Address::from_unix_path(endpoint.path);
       if (!address.ok()) return address.status();
+      const uint32_t max_connections =
+          endpoint.max_connections > 0
+              ? endpoint.max_connections
+              : service.policy.circuit_breaker.per_endpoint_max_connections;
       compiled.endpoints.push_back(
-          {registry_.find_or_make(compiled.name, *address), endpoint.weight});
+          {registry_.find_or_make(compiled.name, *address), endpoint.weight, max_connections});
     }
     snapshot_->services.push_back(std::move(compiled));
     return snapshot_->services.size() - 1;

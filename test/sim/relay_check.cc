@@ -10,8 +10,9 @@ namespace lb::sim {
 namespace {
 
 const std::set<std::string> kTimeouts = {"idle_timeout", "half_close_timeout"};
-const std::set<std::string> kConnectFailures = {"connect_refused", "connect_timeout",
-                                                "connect_failed", "no_backend", "out_of_resources"};
+const std::set<std::string> kConnectFailures = {"connect_refused",  "connect_timeout",
+                                                "connect_failed",   "no_backend",
+                                                "out_of_resources", "limit_endpoint"};
 const std::set<std::string> kResets = {"client_reset", "server_reset"};
 const std::set<std::string> kFins = {"client_fin", "server_fin"};
 
@@ -151,10 +152,14 @@ void RelayRun::check_reason(Party& party) {
       fail("a refused client got no RST");
     }
     if (reason == "out_of_resources" && plan_.sim.emfile_one_in == 0) fail("nothing was short");
+    if (reason == "limit_endpoint" && plan_.service_bound == 0) fail("there is no limit");
     const config::ServicePolicy& policy = party.plan->service;
-    const int64_t limit_ms =
+    int64_t limit_ms =
         std::min(policy.retry_total_timeout_ms,
                  policy.connect_timeout_ms * static_cast<int64_t>(policy.retry_max_attempts));
+    if (plan_.service_bound > 0 && policy.circuit_breaker.max_pending > 0) {
+      limit_ms += policy.circuit_breaker.pending_timeout_ms;
+    }
     const bool may_wait = plan_.sim.emfile_one_in != 0;
     if (!may_wait && party.record->number("duration_ms") > limit_ms + slack_ms(plan_)) {
       fail("connecting took longer than it may");

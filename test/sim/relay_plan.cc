@@ -99,6 +99,20 @@ SimOptions make_sim(Random& random, uint64_t seed, bool is_benign) {
   return sim;
 }
 
+// All connections are those of one service, which may have fewer than there are.
+void make_bounded(Random& random, RunPlan& plan) {
+  plan.service_bound = 1 + static_cast<uint32_t>(random.below(2));
+  for (ConnectionPlan& connection : plan.connections) {
+    config::CircuitBreaker& breaker = connection.service.circuit_breaker;
+    breaker.max_pending = one_of<uint32_t>(random, std::array<uint32_t, 4>{0, 1, 8, 8});
+    breaker.pending_timeout_ms =
+        one_of<int64_t>(random, std::array<int64_t, 4>{20, 500, 5'000, 60'000});
+    if (!plan.is_benign) continue;
+    breaker.max_pending = 8;
+    breaker.pending_timeout_ms = 3'600'000;
+  }
+}
+
 }  // namespace
 
 RunPlan RunPlan::make(uint64_t seed) {
@@ -130,6 +144,7 @@ RunPlan RunPlan::make(uint64_t seed) {
     plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
     if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));
   }
+  if (random.one_in(4)) make_bounded(random, plan);
   return plan;
 }
 

@@ -27,11 +27,13 @@ RelayRun::RelayRun(const RunPlan& plan)
       log_fd_(memfd_create("access log", MFD_CLOEXEC)),
       sink_(std::make_unique<util::LogSink>(log_fd_, util::RecordFormat::kLogfmt)),
       log_(sink_.get(), util::RecordFormat::kLogfmt),
+      state_(std::make_shared<balance::ServiceState>("s")),
       snapshot_(make_snapshot(plan_)),
       router_(std::make_shared<proxy::Router>(snapshot_, plan_.sim.seed, stats_)),
       budget_(kRoom, kRoom, loads_),
       hand_over_(loads_, 0, engine_, 1),
       table_(engine_, budget_, hand_over_, log_, plan_.splice, 1) {
+  state_->slots().set_bound(plan_.service_bound);
   network_.set_failure_handler([this](const std::string& what) { fail(what); });
   engine_.set_stuck_handler([this] { is_stuck_ = true; });
 }
@@ -51,7 +53,8 @@ std::shared_ptr<const proxy::Snapshot> RelayRun::make_snapshot(const RunPlan& pl
     service.name = fmt::format("s{}", i);
     service.policy = connection.service;
     for (size_t e = 0; e < connection.endpoints.size(); ++e) {
-      service.endpoints.push_back({std::make_shared<balance::Endpoint>(address_of(i, e)), 1});
+      service.endpoints.push_back(
+          {std::make_shared<balance::Endpoint>(address_of(i, e), state_), 1});
     }
     snapshot->services.push_back(std::move(service));
     proxy::RouteSnapshot route;
@@ -148,6 +151,9 @@ void RelayRun::turn_until_empty() {
     if (turn > kMaxTurns || is_stuck_) give_up();
     engine_.run_once(util::kNever);
     log_.flush();
+    if (plan_.service_bound > 0 && state_->slots().taken() > plan_.service_bound) {
+      fail("more connections than the service may have");
+    }
   }
 }
 
@@ -239,6 +245,8 @@ void RelayRun::check_left_overs() {
   if (engine_.timers().next_wakeup_ms() != util::kNever) fail("a timer is left running");
   if (budget_.taken() != 0) fail(fmt::format("a budget of {} is left", budget_.taken()));
   if (budget_.room() != kRoom) fail("a connection still waits for a descriptor");
+  if (state_->slots().taken() != 0) fail("a slot of the service is left");
+  if (!state_->pending().is_empty()) fail("a connection still waits for room");
   for (const auto& service : snapshot_->services) {
     for (const auto& weighted : service.endpoints) {
       if (weighted.endpoint->active() != 0) fail("an endpoint is left with active connections");

@@ -39,6 +39,8 @@ struct RunPlan {
   config::SpliceMode splice = config::SpliceMode::kAuto;
   std::vector<ConnectionPlan> connections;
   util::MonoTimeMs kill_ms = util::kNever;  // when all are killed
+  // Connections that all of them together may have, as those of one service; 0 = no bound.
+  uint32_t service_bound = 0;
   // Nothing in the run but well-behaved ends: then the outcome is known exactly.
   bool is_benign = false;
 
@@ -54,7 +56,12 @@ class RelayRun {
   std::vector<std::string> run();
 
   // The record of the first connection, of a run with one.
-  const test::AccessRecord& record() const { return *parties_.front().record; }
+  const test::AccessRecord& record() const { return record(0); }
+  const test::AccessRecord& record(size_t connection) const { return *parties_[connection].record; }
+  // When that client was accepted, and how long it then took to connect.
+  util::MonoTimeMs connected_ms(size_t connection) const {
+    return parties_[connection].accepted_ms + record(connection).number("connect_ms");
+  }
   // For statistics: how the connections ended.
   std::vector<std::string> close_words() const;
   // The same, of how their bytes went: asked for, and gone through a pipe.
@@ -77,7 +84,7 @@ class RelayRun {
     Script* server() { return servers.empty() ? nullptr : &servers.back(); }
   };
 
-  static std::shared_ptr<const proxy::Snapshot> make_snapshot(const RunPlan& plan);
+  std::shared_ptr<const proxy::Snapshot> make_snapshot(const RunPlan& plan);
   static net::Address address_of(size_t party, size_t endpoint);
   void add_server(Party& party, size_t endpoint, EndpointKind kind);
   void arrive(Party& party);
@@ -107,6 +114,7 @@ class RelayRun {
   int log_fd_;
   std::unique_ptr<util::LogSink> sink_;
   proxy::AccessLog log_;
+  const std::shared_ptr<balance::ServiceState> state_;  // of all services: one bound, one queue
   std::shared_ptr<const proxy::Snapshot> snapshot_;
   proxy::WorkerStats stats_;
   std::shared_ptr<proxy::Router> router_;

@@ -163,6 +163,17 @@ void write_endpoint_gauges(MetricsText& text, const proxy::Snapshot& snapshot) {
   }
 }
 
+void write_pending(MetricsText& text, const proxy::Snapshot& snapshot) {
+  std::map<std::string, size_t> pending;
+  for (const proxy::ServiceSnapshot& service : snapshot.services) {
+    if (service.endpoints.empty()) continue;
+    pending[service.name] = service.endpoints.front().endpoint->service().pending().size();
+  }
+  text.family("sluice_service_pending", Type::kGauge,
+              "Connections that wait because all endpoints have as many as they may.");
+  for (const auto& [name, count] : pending) text.sample({{"service", name}}, uint64_t{count});
+}
+
 void write_config(MetricsText& text, const MetricsInput& input) {
   text.family("sluice_config_generation", Type::kGauge,
               "Rises by one with every configuration that is applied.");
@@ -228,6 +239,7 @@ std::string metrics_text(const MetricsInput& input) {
   write_services(text, input);
   write_endpoint_counters(text, input);
   write_endpoint_gauges(text, *input.deployed.snapshot);
+  write_pending(text, *input.deployed.snapshot);
   write_config(text, input);
   write_workers(text, input);
   write_process(text, input);

@@ -1,0 +1,124 @@
+#include "lb/balance/pending_queue.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "lb/balance/load_balancer.h"
+
+namespace lb::balance {
+namespace {
+
+bool is_panic(const PendingQueue::Wish& wish) {
+  if (wish.panic_threshold_percent == 0) return false;
+  const auto up =
+      std::count_if(wish.endpoints->begin(), wish.endpoints->end(),
+                    [](const WeightedEndpoint& entry) { return entry.endpoint->is_up(); });
+  return static_cast<size_t>(up) * 100 < wish.endpoints->size() * wish.panic_threshold_percent;
+}
+
+// Whether an endpoint takes connections at all, by what is known of it.
+bool is_offered(const PendingQueue::Wish& wish, const Endpoint& endpoint) {
+  const AdminState admin_state = endpoint.admin_state();
+  if (admin_state == AdminState::kDrain || admin_state == AdminState::kDown) return false;
+  return endpoint.is_up() || is_panic(wish);
+}
+
+bool may_go_to(const PendingQueue::Wish& wish, uint32_t index) {
+  return std::find(wish.tried.begin(), wish.tried.end(), index) == wish.tried.end() &&
+         is_offered(wish, *(*wish.endpoints)[index].endpoint);
+}
+
+double load_of(const WeightedEndpoint& entry) {
+  return static_cast<double>(entry.endpoint->active()) / std::max(entry.weight, 1U);
+}
+
+// Counts a connection in where there is room: at `freed`, or at the least loaded of all when that
+// is null. kNoEndpoint when there is room without a bound, so that it need not be held.
+std::optional<uint32_t> take_room(const PendingQueue::Wish& wish, const Endpoint* freed) {
+  for (;;) {
+    std::optional<uint32_t> best;
+    for (uint32_t i = 0; i < wish.endpoints->size(); ++i) {
+      const WeightedEndpoint& entry = (*wish.endpoints)[i];
+      if (freed != nullptr && entry.endpoint.get() != freed) continue;
+      if (!entry.endpoint->has_room() || !may_go_to(wish, i)) continue;
+      if (entry.endpoint->max_connections() == 0) return kNoEndpoint;
+      if (!best || load_of(entry) < load_of((*wish.endpoints)[*best])) best = i;
+    }
+    // Lost when one who came before anybody waited takes it at this moment.
+    if (!best || (*wish.endpoints)[*best].endpoint->try_add_active()) return best;
+  }
+}
+
+}  // namespace
+
+bool PendingQueue::is_worth_waiting(const Wish& wish) {
+  for (uint32_t i = 0; i < wish.endpoints->size(); ++i) {
+    if (may_go_to(wish, i)) return true;
+  }
+  return false;
+}
+
+PendingQueue::Entry PendingQueue::enter(Waiter& waiter, uint32_t max_pending,
+                                        absl::FunctionRef<bool()> is_settled) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // Seen by all who give something back from here on; what came back before is found below.
+  size_.fetch_add(1);
+  admit_locked(nullptr);
+  Entry entry = Entry::kWaiting;
+  if (is_settled()) {
+    entry = Entry::kNeedless;
+  } else if (size_.load() > max_pending) {
+    entry = Entry::kRefused;
+  }
+  if (entry == Entry::kWaiting) {
+    waiters_.push_back(waiter);
+  } else {
+    size_.fetch_sub(1);
+  }
+  return entry;
+}
+
+bool PendingQueue::leave(Waiter& waiter) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!waiter.is_linked()) return false;
+  waiter.unlink();
+  size_.fetch_sub(1);
+  return true;
+}
+
+PendingQueue::Grant PendingQueue::collect(const Waiter& waiter) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return waiter.grant_;
+}
+
+void PendingQueue::admit(const Endpoint* freed) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // A slot of the service may be what somebody else's endpoint had room for.
+  admit_locked(slots_.bound() > 0 ? nullptr : freed);
+}
+
+void PendingQueue::admit_locked(const Endpoint* freed) {
+  // A list in which one who has tried nothing yet finds no room: nobody else does.
+  const std::vector<WeightedEndpoint>* full = nullptr;
+  Waiter* next = nullptr;
+  for (Waiter* waiter = waiters_.front(); waiter != nullptr; waiter = next) {
+    if (freed != nullptr && !freed->has_room()) return;
+    next = waiters_.next(*waiter);
+    const Wish& wish = waiter->wish_;
+    if (wish.endpoints == full) continue;
+    const ServiceSlots::Slot slot = slots_.try_take(wish.worker);
+    if (slot == ServiceSlots::Slot::kNone) return;
+    const std::optional<uint32_t> endpoint = take_room(wish, freed);
+    if (endpoint) {
+      waiter->unlink();
+      size_.fetch_sub(1);
+      waiter->grant_ = {slot, *endpoint};
+      waiter->on_granted();
+      continue;
+    }
+    slots_.give_back(slot, wish.worker);
+    if (wish.tried.empty()) full = wish.endpoints;
+  }
+}
+
+}  // namespace lb::balance

@@ -1,0 +1,277 @@
+#include "lb/proxy/dialer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "lb/proxy/connection.h"
+
+namespace lb::proxy {
+namespace {
+
+// How soon a connection that found no descriptor tries again.
+constexpr util::MonoTimeMs kDialAgainMs = 50;
+
+CloseReason reason_of_connect_error(int32_t error) {
+  switch (-error) {
+    case ECONNREFUSED:
+      return CloseReason::kConnectRefused;
+    case ETIMEDOUT:
+    case ECANCELED:  // by the connect timeout
+      return CloseReason::kConnectTimeout;
+    default:
+      return CloseReason::kConnectFailed;
+  }
+}
+
+}  // namespace
+
+using Slot = balance::ServiceSlots::Slot;
+
+// Its place in the service's queue.
+class Dialer::Wait final : public balance::PendingQueue::Waiter {
+ public:
+  Wait(Dialer& dialer, event::Engine& engine, const balance::PendingQueue::Wish& wish)
+      : Waiter(wish), begin_ms(engine.now_ms()), dialer_(dialer), engine_(engine) {}
+
+  const util::MonoTimeMs begin_ms;
+  int64_t waited_ms = 0;  // once it is over; with the waits before it
+  bool is_over = false;
+
+ protected:
+  void on_granted() override {
+    engine_.post([&dialer = dialer_] { dialer.on_granted(); });
+  }
+
+ private:
+  Dialer& dialer_;
+  event::Engine& engine_;
+};
+
+Dialer::Dialer() = default;
+Dialer::~Dialer() = default;
+
+void Dialer::bind(Connection& connection) {
+  connection_ = &connection;
+  connect_.bind<&Dialer::on_connected>(this);
+}
+
+const balance::Endpoint* Dialer::endpoint() const {
+  if (tried_.empty()) return nullptr;
+  return connection_->service().endpoints[tried_.back()].endpoint.get();
+}
+
+util::MonoTimeMs Dialer::total_deadline_ms() const {
+  const util::MonoTimeMs deadline_ms =
+      connection_->accepted_ms() + connection_->service().policy.retry_total_timeout_ms;
+  return wait_ ? deadline_ms + wait_->waited_ms : deadline_ms;
+}
+
+balance::PendingQueue& Dialer::pending() const {
+  return connection_->service().endpoints.front().endpoint->service().pending();
+}
+
+balance::PendingQueue::Wish Dialer::wish() const {
+  const ServiceSnapshot& service = connection_->service();
+  return {&service.endpoints, tried_, service.policy.panic_threshold_percent,
+          connection_->worker()};
+}
+
+void Dialer::dial() {
+  const ServiceSnapshot& service = connection_->service();
+  if (tried_.size() >= service.policy.retry_max_attempts || service.endpoints.empty() ||
+      connection_->engine().now_ms() >= total_deadline_ms()) {
+    return connection_->on_dial_failed(reason_);
+  }
+  // Who comes while others wait goes behind them.
+  if (!pending().is_empty()) return wait_for_room();
+  uint32_t next = balance::kNoEndpoint;
+  switch (take_room(next)) {
+    case Found::kRoom:
+      return connect_to(next);
+    case Found::kFull:
+      if (service.policy.circuit_breaker.max_pending > 0) return wait_for_room();
+      return connection_->on_dial_failed(CloseReason::kLimitEndpoint);
+    case Found::kNobody:
+      return connection_->on_dial_failed(reason_);
+  }
+}
+
+Dialer::Found Dialer::take_room(uint32_t& next) {
+  const Endpoints& endpoints = connection_->service().endpoints;
+  if (slot_ == Slot::kNone) {
+    slot_ = endpoints.front().endpoint->service().slots().try_take(connection_->worker());
+  }
+  if (slot_ == Slot::kNone) {
+    return balance::PendingQueue::is_worth_waiting(wish()) ? Found::kFull : Found::kNobody;
+  }
+  next = connection_->router().pick(connection_->service_index(), tried_);
+  if (next == balance::kNoEndpoint) return Found::kNobody;
+  if (endpoints[next].endpoint->try_add_active()) return Found::kRoom;
+  next = take_other_room(next);
+  if (next != balance::kNoEndpoint) return Found::kRoom;
+  return balance::PendingQueue::is_worth_waiting(wish()) ? Found::kFull : Found::kNobody;
+}
+
+uint32_t Dialer::take_other_room(uint32_t full) {
+  const Endpoints& endpoints = connection_->service().endpoints;
+  std::vector<uint32_t> excluded(tried_.begin(), tried_.end());
+  uint32_t next = full;
+  do {
+    excluded.push_back(next);
+    // All of them at once: asking for one after the other takes as many choices as there are.
+    for (uint32_t i = 0; i < endpoints.size(); ++i) {
+      if (i != next && !endpoints[i].endpoint->has_room()) excluded.push_back(i);
+    }
+    next = connection_->router().pick(connection_->service_index(), excluded);
+  } while (next != balance::kNoEndpoint && !endpoints[next].endpoint->try_add_active());
+  return next;
+}
+
+void Dialer::wait_for_room() {
+  const config::CircuitBreaker& breaker = connection_->service().policy.circuit_breaker;
+  event::Engine& engine = connection_->engine();
+  const int64_t waited_ms = wait_ ? wait_->waited_ms : 0;
+  const int64_t left_ms = breaker.pending_timeout_ms - waited_ms;
+  auto wait = std::make_unique<Wait>(*this, engine, wish());
+  wait->waited_ms = waited_ms;
+  Found found = Found::kFull;
+  uint32_t next = balance::kNoEndpoint;
+  const auto is_settled = [&] {
+    found = take_room(next);
+    return found != Found::kFull;
+  };
+  switch (pending().enter(*wait, left_ms > 0 ? breaker.max_pending : 0, is_settled)) {
+    case balance::PendingQueue::Entry::kNeedless:
+      if (found == Found::kRoom) return connect_to(next);
+      return connection_->on_dial_failed(reason_);
+    case balance::PendingQueue::Entry::kRefused:
+      return connection_->on_dial_failed(CloseReason::kLimitEndpoint);
+    case balance::PendingQueue::Entry::kWaiting:
+      break;
+  }
+  wait_ = std::move(wait);
+  end_wait_for_fd();
+  deadline_ms_ = engine.now_ms() + left_ms;
+  connection_->wake_by(deadline_ms_);
+  give_back_slot(nullptr);
+}
+
+void Dialer::on_granted() {
+  const balance::PendingQueue::Grant grant = pending().collect(*wait_);
+  wait_->waited_ms += connection_->engine().now_ms() - wait_->begin_ms;
+  wait_->is_over = true;
+  slot_ = grant.slot;
+  if (connection_->is_connecting()) {
+    grant.endpoint == balance::kNoEndpoint ? dial() : connect_to(grant.endpoint);
+  } else if (grant.endpoint != balance::kNoEndpoint) {
+    give_back(grant.endpoint);
+  }
+  connection_->settle();
+}
+
+void Dialer::connect_to(uint32_t endpoint) {
+  const ServiceSnapshot& service = connection_->service();
+  event::Engine& engine = connection_->engine();
+  const net::Address& address = service.endpoints[endpoint].endpoint->address();
+  const int fd = engine.open_stream_socket(address.family());
+  if (fd < 0) {
+    give_back(endpoint);
+    give_back_slot(service.endpoints[endpoint].endpoint.get());
+    return wait_for_fd(fd);
+  }
+  end_wait_for_fd();
+  if (!tried_.empty()) {
+    connection_->router().service_stats(connection_->service_index()).retries.add();
+  }
+  fd_ = fd;
+  tried_.push_back(endpoint);
+  engine.connect(connect_, fd, address);
+  deadline_ms_ = std::min(engine.now_ms() + service.policy.connect_timeout_ms, total_deadline_ms());
+  connection_->wake_by(deadline_ms_);
+}
+
+void Dialer::wait_for_fd(int32_t error) {
+  const bool may_pass = error == -EMFILE || error == -ENFILE;
+  if (!may_pass || (!waits_for_fd_ && !connection_->budget().try_wait())) {
+    return connection_->on_dial_failed(CloseReason::kOutOfResources);
+  }
+  waits_for_fd_ = true;
+  reason_ = CloseReason::kOutOfResources;
+  deadline_ms_ = connection_->engine().now_ms() + kDialAgainMs;
+  connection_->wake_by(deadline_ms_);
+}
+
+void Dialer::end_wait_for_fd() {
+  if (std::exchange(waits_for_fd_, false)) connection_->budget().end_wait();
+}
+
+bool Dialer::is_pending() const { return wait_ != nullptr && !wait_->is_over; }
+
+bool Dialer::try_leave() {
+  // A grant that is on its way comes, and finds out.
+  if (!is_pending() || !pending().leave(*wait_)) return false;
+  wait_->is_over = true;
+  return true;
+}
+
+void Dialer::give_up() {
+  end_wait_for_fd();
+  try_leave();
+  connection_->engine().cancel(connect_);
+}
+
+void Dialer::on_timer() {
+  if (connection_->engine().now_ms() < deadline_ms_) return connection_->wake_by(deadline_ms_);
+  if (waits_for_fd_) return dial();
+  if (try_leave()) return connection_->on_dial_failed(CloseReason::kLimitEndpoint);
+  connection_->engine().cancel(connect_);
+}
+
+void Dialer::on_connected(event::Completion completion) {
+  if (!connection_->is_connecting()) {
+    // Closing: the attempt was cancelled, or succeeded too late.
+  } else if (completion.result >= 0) {
+    connection_->router()
+        .endpoint_stats(connection_->service_index(), tried_.back())
+        .connections.add();
+    connection_->on_dialed();
+  } else {
+    reason_ = reason_of_connect_error(completion.result);
+    connection_->router()
+        .endpoint_stats(connection_->service_index(), tried_.back())
+        .failure(reason_)
+        .add();
+    disconnect(event::CloseMode::kReset);
+    dial();
+  }
+  connection_->settle();
+}
+
+void Dialer::disconnect(event::CloseMode mode) {
+  const int fd = std::exchange(fd_, -1);
+  if (fd < 0) return;
+  connection_->engine().close(fd, mode);
+  give_back(tried_.back());
+}
+
+void Dialer::hang_up(event::CloseMode mode) {
+  disconnect(mode);
+  give_back_slot(endpoint());
+}
+
+void Dialer::give_back(uint32_t endpoint) {
+  balance::Endpoint& freed = *connection_->service().endpoints[endpoint].endpoint;
+  freed.remove_active();
+  if (!pending().is_empty()) pending().admit(&freed);
+}
+
+void Dialer::give_back_slot(const balance::Endpoint* last) {
+  const Slot slot = std::exchange(slot_, Slot::kNone);
+  if (slot == Slot::kNone) return;
+  connection_->service().endpoints.front().endpoint->service().slots().give_back(
+      slot, connection_->worker());
+  if (!pending().is_empty()) pending().admit(last);
+}
+
+}  // namespace lb::proxy

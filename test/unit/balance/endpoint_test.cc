@@ -1,0 +1,60 @@
+#include "lb/balance/endpoint.h"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "test/support/catch.h"
+
+namespace lb::balance {
+namespace {
+
+std::shared_ptr<Endpoint> make_endpoint() {
+  return std::make_shared<Endpoint>(net::Address(), std::make_shared<ServiceState>("s"));
+}
+
+}  // namespace
+
+TEST_CASE("endpoint: its bound holds, and counts who came before it") {
+  const auto endpoint = make_endpoint();
+  CHECK(endpoint->has_room());
+  for (int i = 0; i < 3; ++i) CHECK(endpoint->try_add_active());
+  endpoint->set_max_connections(4);
+  CHECK(endpoint->try_add_active());
+  CHECK_FALSE(endpoint->has_room());
+  CHECK_FALSE(endpoint->try_add_active());
+  CHECK(endpoint->active() == 4);
+  endpoint->set_max_connections(2);
+  endpoint->remove_active();
+  endpoint->remove_active();
+  CHECK_FALSE(endpoint->try_add_active());
+  endpoint->remove_active();
+  CHECK(endpoint->try_add_active());
+  endpoint->set_max_connections(0);
+  CHECK(endpoint->try_add_active());
+  CHECK(endpoint->active() == 3);
+}
+
+TEST_CASE("endpoint: never more than its bound, whoever comes") {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 20'000;
+  constexpr uint32_t kBound = 3;
+  const auto endpoint = make_endpoint();
+  endpoint->set_max_connections(kBound);
+  std::atomic<bool> was_exceeded = false;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kRounds; ++i) {
+        if (!endpoint->try_add_active()) continue;
+        if (endpoint->active() > kBound) was_exceeded = true;
+        endpoint->remove_active();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK_FALSE(was_exceeded);
+  CHECK(endpoint->active() == 0);
+}
+
+}  // namespace lb::balance
