@@ -82,6 +82,16 @@ ConnectionPlan make_connection(Random& random, bool is_benign) {
   return plan;
 }
 
+config::ProxyHeader make_proxy_header(Random& random) {
+  using config::ProxyVersion;
+  config::ProxyHeader header;
+  header.version = one_of(random, std::array{ProxyVersion::kNone, ProxyVersion::kNone,
+                                             ProxyVersion::kV1, ProxyVersion::kV2});
+  header.tlvs.unique_id = random.one_in(2);
+  header.tlvs.crc32c = random.one_in(2);
+  return header;
+}
+
 SimOptions make_sim(Random& random, uint64_t seed, bool is_benign) {
   SimOptions sim;
   sim.seed = seed;
@@ -129,6 +139,9 @@ RunPlan RunPlan::make(uint64_t seed) {
   if (!plan.is_benign) {
     plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
     if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));
+  }
+  for (ConnectionPlan& connection : plan.connections) {
+    connection.service.proxy_header = make_proxy_header(random);
   }
   return plan;
 }
