@@ -49,7 +49,13 @@ const config::ListenerPolicy& Connection::policy() const {
 
 bool Connection::wants_client_address() const {
   return table_.log_.is_on() ||
-         service().policy.proxy_header.version != config::ProxyVersion::kNone;
+         service().policy.proxy_header.version != config::ProxyVersion::kNone ||
+         service().policy.source.transparent;
+}
+
+void Connection::note_no_source(const balance::Endpoint& endpoint, std::string_view why) {
+  router_->service_stats(service_).no_source.add();
+  if (table_.on_no_source_) table_.on_no_source_(service().name, endpoint.label(), why);
 }
 
 void Connection::start() {

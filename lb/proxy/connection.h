@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "lb/event/engine.h"
 #include "lb/net/proxy_header.h"
@@ -56,6 +57,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   void wake_by(util::MonoTimeMs deadline_ms);
   // Unspecified unless somebody has asked for it at the start.
   net::Address client_address() const { return client_ ? *client_ : net::Address(); }
+  // A connect found no address, or no port, to come from.
+  void note_no_source(const balance::Endpoint& endpoint, std::string_view why);
   // The server is there.
   void on_dialed();
   // There is none to be had.

@@ -3,6 +3,10 @@
 // place in the endpoint's count, from the attempt to hang_up(). Embedded in its connection; one
 // thread.
 //
+// An attempt that finds its source address without a free port goes on from the service's next one.
+// When all have none it has failed, which says nothing of the endpoint: the next one is another
+// destination, towards which ports may be free.
+//
 // Each attempt is on another endpoint, so it ends when all have been tried once, however many
 // attempts are left. The total timeout cuts the last attempt short.
 #pragma once
@@ -14,6 +18,8 @@
 #include "lb/event/engine.h"
 #include "lb/event/op.h"
 #include "lb/proxy/close_reason.h"
+#include "lb/proxy/source_pool.h"
+#include "lb/proxy/stats.h"
 #include "lb/util/clock.h"
 
 namespace lb::proxy {
@@ -44,6 +50,16 @@ class Dialer {
 
  private:
   void connect_to(uint32_t endpoint, int fd);
+  // From the next source of the service's; the socket is new.
+  void connect();
+  // 0, or -errno when there is no source left.
+  int32_t take_source();
+  // The same endpoint once more, from the next source; false when there is none.
+  bool connect_again();
+  void on_failed(int32_t error);
+  // Before its socket is closed.
+  void release_source();
+  SourceStats& source_stats() const;  // of source_
   // No descriptor: waits for one, or gives up.
   void wait_for_fd(int32_t error);
   void end_wait();
@@ -52,8 +68,11 @@ class Dialer {
 
   Connection* connection_ = nullptr;
   event::ConnectOp connect_;
-  absl::InlinedVector<uint32_t, 4> tried_;  // endpoints; the last one is the current one
-  util::MonoTimeMs deadline_ms_ = 0;        // of the attempt, or of the wait
+  absl::InlinedVector<uint32_t, 4> tried_;    // endpoints; the last one is the current one
+  util::MonoTimeMs deadline_ms_ = 0;          // of the attempt, or of the wait
+  SourcePool::Turn source_turn_;              // of the attempt
+  uint16_t source_ = SourcePool::kNoAddress;  // that the socket has: its index in the pool
+  int16_t source_error_ = 0;                  // why the attempt has none: -errno
   int fd_ = -1;
   bool waits_for_fd_ = false;
   // What the last attempt came to.

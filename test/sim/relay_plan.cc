@@ -1,6 +1,7 @@
 // What a seed stands for.
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "test/sim/relay_run.h"
 
@@ -92,6 +93,17 @@ config::ProxyHeader make_proxy_header(Random& random) {
   return header;
 }
 
+// A pool of addresses for some services, and ports that run out.
+void make_sources(Random& random, RunPlan& plan) {
+  plan.sim.no_source_one_in = one_of<uint32_t>(random, std::array<uint32_t, 4>{0, 1, 3, 10});
+  for (ConnectionPlan& connection : plan.connections) {
+    const size_t count = random.below(4);
+    for (size_t i = 0; i < count; ++i) {
+      connection.service.source.addresses.push_back("198.51.100." + std::to_string(i + 1));
+    }
+  }
+}
+
 SimOptions make_sim(Random& random, uint64_t seed, bool is_benign) {
   SimOptions sim;
   sim.seed = seed;
@@ -139,6 +151,7 @@ RunPlan RunPlan::make(uint64_t seed) {
   if (!plan.is_benign) {
     plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
     if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));
+    if (random.one_in(4)) make_sources(random, plan);
   }
   for (ConnectionPlan& connection : plan.connections) {
     connection.service.proxy_header = make_proxy_header(random);

@@ -1,4 +1,4 @@
-// Simulated relays to servers that want a PROXY header. Every run
+// Simulated relays to servers that want a PROXY header, and from sources that run out. Every run
 // compares what a server gets with the header that it must get first (relay_run.cc).
 #include "test/sim/relay_story.h"
 #include "test/support/catch.h"
@@ -114,6 +114,43 @@ TEST_CASE("preamble: a reset from either side while it is under way ends the con
         REQUIRE(record.close_word() == (is_client ? "client_reset" : "server_reset"));
         REQUIRE(record.number("duration_ms") < 3'000);
       });
+}
+
+TEST_CASE("sources: when no source is left the next endpoint is tried, and then the client told") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan& plan) {
+        connection.endpoints = {EndpointKind::kAccepting, EndpointKind::kAccepting};
+        connection.service.source.addresses = {"198.51.100.1", "198.51.100.2"};
+        connection.client.leave = Leave::kNever;
+        plan.sim.no_source_one_in = 1;
+      },
+      [](const test::AccessRecord& record) {
+        REQUIRE(record.close_word() == "connect_failed");
+        REQUIRE(record.close_place() == "connect");
+        REQUIRE(record.number("attempts") == 2);
+      });
+}
+
+TEST_CASE("sources: one of them that has a port left is found") {
+  int attempts = 0;
+  int served = 0;
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan& plan) {
+        connection.endpoints = {EndpointKind::kAccepting};
+        for (int i = 1; i <= 40; ++i) {
+          connection.service.source.addresses.push_back("198.51.100." + std::to_string(i));
+        }
+        connection.server.leave = Leave::kFinishAfterPeer;
+        plan.sim.no_source_one_in = 2;
+      },
+      [&](const test::AccessRecord& record) {
+        ++attempts;
+        served += record.close_word() == "client_fin" ? 1 : 0;
+        REQUIRE(record.number("attempts") == 1);
+      });
+  // An address works when its bind and its connect do, with a quarter: none of 40 works once in
+  // 0.75^40 = 1 of 100,000.
+  CHECK(served >= attempts - 1);
 }
 
 }  // namespace lb::sim
