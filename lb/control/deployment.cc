@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "lb/control/source_check.h"
 #include "lb/control/status.h"
 #include "lb/proxy/connection_bounds.h"
 #include "lb/util/clock.h"
@@ -181,6 +182,7 @@ void Deployment::report(const Deployed& deployed) {
   for (const auto* faults : {&deployed.loaded.faults, &deployed.attachment.findings}) {
     for (const config::Fault& fault : *faults) warn_of(fault);
   }
+  warn_of_sources(*deployed.loaded.config, log_);
   for (const config::Fault& fault : bind_faults(deployed)) {
     log_.error(
         "listener not bound",

@@ -24,6 +24,10 @@ Engine::~Engine() { timers_.stop(trim_timer_); }
 
 int Engine::open_stream_socket(int family) { return net::open_stream_socket(family); }
 
+int Engine::set_stream_source(int fd, const net::StreamSource& source) {
+  return net::set_stream_source(fd, source);
+}
+
 void Engine::shutdown_write(int fd) { ::shutdown(fd, SHUT_WR); }
 
 void Engine::close(int fd, CloseMode mode) {

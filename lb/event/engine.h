@@ -97,6 +97,8 @@ class Engine {
 
   // Sockets, as far as the data path needs them: a simulator has its own. Errors are -errno.
   virtual int open_stream_socket(int family);
+  // Before the connect: net::set_stream_source().
+  virtual int set_stream_source(int fd, const net::StreamSource& source);
   virtual void shutdown_write(int fd);
   virtual void close(int fd, CloseMode mode);
   virtual int64_t unacked_bytes(int fd);

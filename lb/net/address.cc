@@ -109,6 +109,18 @@ uint16_t Address::port() const {
   return 0;
 }
 
+Address Address::with_port(uint16_t port) const {
+  Address address = *this;
+  auto* const bytes = address.storage_.bytes;
+  const uint16_t number = htons(port);
+  if (family() == AF_INET) {
+    std::memcpy(bytes + offsetof(sockaddr_in, sin_port), &number, sizeof(number));
+  } else if (family() == AF_INET6) {
+    std::memcpy(bytes + offsetof(sockaddr_in6, sin6_port), &number, sizeof(number));
+  }
+  return address;
+}
+
 std::string Address::host_string() const {
   char text[INET6_ADDRSTRLEN] = {};
   if (family() == AF_INET) {

@@ -36,6 +36,8 @@ class Address {
   // True for 0.0.0.0 and ::.
   bool is_wildcard() const;
   uint16_t port() const;
+  // The same IP address with another port; a path stays as it is.
+  Address with_port(uint16_t port) const;
 
   const sockaddr* data() const { return &storage_.base; }
   socklen_t size_bytes() const { return size_bytes_; }

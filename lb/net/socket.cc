@@ -68,6 +68,13 @@ int set_listen_options(int fd, const Address& address, const ListenOptions& opti
   return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+int make_transparent(int fd, int family) {
+  const int error = family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+                                       : set_option(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+  // Several connections of one client may come from one port of it, to different endpoints.
+  return error < 0 ? error : set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
 Address name_of(int fd, int (*get_name)(int, sockaddr*, socklen_t*)) {
   sockaddr_storage storage = {};
   socklen_t size_bytes = sizeof(storage);
@@ -104,6 +111,25 @@ int open_stream_socket(int family) {
   const int fd = open_socket(family);
   if (fd >= 0 && family != AF_UNIX) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   return fd;
+}
+
+int set_stream_source(int fd, const StreamSource& source) {
+  if (!source.interface.empty()) {
+    const auto size_bytes = static_cast<socklen_t>(source.interface.size());
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source.interface.data(), size_bytes) != 0) {
+      return -errno;
+    }
+  }
+  if (!source.address.is_ip()) return 0;
+  if (source.is_transparent) {
+    if (const int error = make_transparent(fd, source.address.family()); error < 0) return error;
+  }
+  if (source.address.port() == 0) {
+    // Of both families. Without it bind(2) takes a port for itself, which works as well as long as
+    // there are enough.
+    set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  }
+  return bind(fd, source.address.data(), source.address.size_bytes()) == 0 ? 0 : -errno;
 }
 
 int stop_new_handshakes(int listen_fd) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "lb/net/address.h"
 #include "lb/net/fd.h"
@@ -26,6 +27,21 @@ int probe_listen_address(const Address& address);
 // A non-blocking stream socket to dial `destination` with. TCP_NODELAY is set. Returns the
 // descriptor.
 int open_stream_socket(int family);
+
+// Where a connection comes from, as far as that is not left to the kernel.
+struct StreamSource {
+  // Of the socket's family; unspecified = the kernel's choice. With port 0 the kernel chooses the
+  // port at the connect, when it knows the other end: then a port that is taken towards one
+  // destination is free towards another (ip(7), IP_BIND_ADDRESS_NO_PORT).
+  Address address = {};
+  // The address may be somebody else's (ip(7), IP_TRANSPARENT): needs CAP_NET_ADMIN.
+  bool is_transparent = false;
+  std::string interface = {};  // the only one to leave through (SO_BINDTODEVICE); empty = any
+};
+
+// Before the connect. -EADDRNOTAVAIL: no such address here; -EADDRINUSE: the port is taken;
+// -EPERM: a capability is missing; -ENODEV: no such interface.
+int set_stream_source(int fd, const StreamSource& source);
 
 // Makes a listening TCP socket ignore new connection attempts (SYN segments are dropped, so the
 // client tries again later and may then meet a successor), while handshakes under way still end in

@@ -5,12 +5,14 @@
 
 namespace lb::proxy {
 
+std::string connection_id_text(uint64_t id) { return fmt::format("{:016x}", id); }
+
 void AccessLog::write(const AccessRecord& record) {
   if (!is_on()) return;
   util::Record line(lines_, format_);
   line.add_time("ts", util::wall_now_us());
   line.add("msg", "conn");
-  line.add("id", fmt::format("{:016x}", record.id));
+  line.add("id", connection_id_text(record.id));
   line.add("gateway", record.gateway);
   line.add("listener", record.listener);
   line.add("route", record.route);

@@ -38,6 +38,9 @@ struct AccessRecord {
   uint32_t rtt_server_us = 0;
 };
 
+// How the id of a connection is written, wherever it is.
+std::string connection_id_text(uint64_t id);
+
 class AccessLog {
  public:
   // A null sink switches the log off.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lb/proxy/connection_table.h"
+#include "lb/proxy/preamble.h"
 
 namespace lb::proxy {
 namespace {
@@ -48,8 +49,19 @@ const config::ListenerPolicy& Connection::policy() const {
   return router_->snapshot().listeners[listener_].policy;
 }
 
+bool Connection::wants_client_address() const {
+  return table_.log_.is_on() ||
+         service().policy.proxy_header.version != config::ProxyVersion::kNone ||
+         service().policy.source.transparent;
+}
+
+void Connection::note_no_source(const balance::Endpoint& endpoint, std::string_view why) {
+  router_->service_stats(service_).no_source.add();
+  if (table_.on_no_source_) table_.on_no_source_(service().name, endpoint.label(), why);
+}
+
 void Connection::start() {
-  if (table_.log_.is_on()) {
+  if (wants_client_address()) {
     client_ = std::make_unique<net::Address>(engine().peer_address(fd(Side::kDownstream)));
   }
   flow_from(Side::kDownstream).start_reading();
@@ -62,10 +74,30 @@ void Connection::on_dialed() {
   place_ = ClosePlace::kData;
   connect_ms_ = since_accepted_ms();
   note_progress();
-  for (Flow& flow : flows_) flow.open_destination();
+  flow_from(Side::kUpstream).open_destination();
+  const config::ProxyHeader& header = service().policy.proxy_header;
+  if (header.version == config::ProxyVersion::kNone) {
+    flow_from(Side::kDownstream).open_destination();
+  } else {
+    preamble_ = std::make_unique<const std::string>(preamble_for(header, proxied_peer(), id_));
+    flow_from(Side::kDownstream).open_destination(std::as_bytes(std::span(*preamble_)));
+  }
   flow_from(Side::kUpstream).start_reading();
   wake_by(relay_deadline_ms());
   if (first_fin_) pass_fin(Side::kDownstream);
+}
+
+net::ProxiedPeer Connection::proxied_peer() const {
+  return {false, *client_, table_.engine_.local_address(fd(Side::kDownstream))};
+}
+
+void Connection::on_preamble_sent() {
+  preamble_.reset();
+  if (state_ == State::kLingering) return on_quiet();
+  if (state_ != State::kRelaying || first_reset_) return;
+  for (const Side side : {Side::kDownstream, Side::kUpstream}) {
+    if (flow_from(side).has_ended()) return pass_fin(side);
+  }
 }
 
 config::SpliceMode Connection::splice_mode() const { return table_.splice_; }
@@ -98,6 +130,7 @@ void Connection::on_fin(Side side) {
 }
 
 void Connection::pass_fin(Side from) {
+  if (preamble_ != nullptr) return;  // on_preamble_sent() asks again
   // The second FIN goes out with the close, which saves a call.
   if (flow_from(other(from)).has_ended()) return close(fin_reason());
   engine().shutdown_write(fd(other(from)));
@@ -264,7 +297,7 @@ AccessRecord Connection::record() const {
   record.route = router_->snapshot().routes[*listener.route].name;
   record.service = service().name;
   if (dialer_.endpoint() != nullptr) record.endpoint = dialer_.endpoint()->label();
-  if (client_) record.client = *client_;
+  record.client = client_address();
   record.local = engine.local_address(client_fd);
   record.rtt_client_us = engine.tcp_state(client_fd).rtt_us;
   if (server_fd >= 0) {

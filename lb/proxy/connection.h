@@ -13,8 +13,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "lb/event/engine.h"
+#include "lb/net/proxy_header.h"
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/close_reason.h"
 #include "lb/proxy/connection_budget.h"
@@ -53,6 +56,10 @@ class Connection : public util::ListNode<ConnectionTag> {
   bool is_connecting() const { return state_ == State::kConnecting; }
   // Makes sure that the timer fires by then. It may fire earlier: handlers look at the clock.
   void wake_by(util::MonoTimeMs deadline_ms);
+  // Unspecified unless somebody has asked for it at the start.
+  net::Address client_address() const { return client_ ? *client_ : net::Address(); }
+  // A connect found no address, or no port, to come from.
+  void note_no_source(const balance::Endpoint& endpoint, std::string_view why);
   // The server is there.
   void on_dialed();
   // There is none to be had.
@@ -70,6 +77,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   void count_bytes(Side side, uint64_t bytes, bool is_spliced);
   // Something went on.
   void note_progress();
+  // The server has what goes before the client's first byte.
+  void on_preamble_sent();
   // The flow from `side` has ended with FIN.
   void on_fin(Side side);
   // The peer of `side` has reset the connection, or it broke.
@@ -94,6 +103,9 @@ class Connection : public util::ListNode<ConnectionTag> {
   Flow& flow_from(Side side) { return flows_[index_of(side)]; }
   const config::ListenerPolicy& policy() const;
 
+  bool wants_client_address() const;
+  // As whom the server is to see the client.
+  net::ProxiedPeer proxied_peer() const;
   event::CloseMode close_mode() const;
   void pass_fin(Side from);
   void begin_lingering(CloseReason reason);
@@ -137,7 +149,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   CloseReason reason_ = CloseReason::kNoBackend;
   std::optional<Side> first_fin_;
   std::optional<Side> first_reset_;
-  std::unique_ptr<net::Address> client_;  // for the access log, when it is on
+  std::unique_ptr<net::Address> client_;         // where somebody wants to know
+  std::unique_ptr<const std::string> preamble_;  // while it is on its way to the server
 };
 
 }  // namespace lb::proxy

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "lb/event/engine.h"
@@ -40,6 +42,10 @@ class ConnectionTable {
 
   size_t size() const { return connections_.size(); }
   bool is_empty() const { return connections_.size() == 0; }
+  // Called when a connect to an endpoint of a service finds nothing to come from, and why.
+  using OnNoSource = std::function<void(const std::string& service, const std::string& endpoint,
+                                        std::string_view why)>;
+  void set_on_no_source(OnNoSource on_no_source) { on_no_source_ = std::move(on_no_source); }
   // Called whenever the last connection has gone.
   void set_on_empty(std::function<void()> on_empty) { on_empty_ = std::move(on_empty); }
 
@@ -65,6 +71,7 @@ class ConnectionTable {
   util::IntrusiveList<Flow, HoldingTag> holding_;  // since longest first
   event::Timer watch_timer_;
   std::function<void()> on_empty_;
+  OnNoSource on_no_source_;
 };
 
 }  // namespace lb::proxy

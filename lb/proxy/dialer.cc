@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "lb/proxy/connection.h"
@@ -186,9 +187,51 @@ void Dialer::connect_to(uint32_t endpoint) {
   }
   fd_ = fd;
   tried_.push_back(endpoint);
-  engine.connect(connect_, fd, address);
+  source_turn_ = {};
   deadline_ms_ = std::min(engine.now_ms() + service.policy.connect_timeout_ms, total_deadline_ms());
   connection_->wake_by(deadline_ms_);
+  connect();
+}
+
+void Dialer::connect() {
+  source_error_ = static_cast<int16_t>(take_source());
+  if (source_error_ == 0) {
+    return connection_->engine().connect(connect_, fd_, endpoint()->address());
+  }
+  // Told by the timer and not from here: the way from endpoint to endpoint is no recursion.
+  deadline_ms_ = connection_->engine().now_ms();
+  connection_->wake_by(deadline_ms_);
+}
+
+int32_t Dialer::take_source() {
+  SourcePool& pool = connection_->router().source_pool(connection_->service_index());
+  if (!pool.is_used()) return 0;
+  int32_t error = -EADDRNOTAVAIL;
+  while (const auto choice =
+             pool.next(source_turn_, endpoint()->address(), connection_->client_address())) {
+    error = connection_->engine().set_stream_source(fd_, choice->source);
+    if (error < 0) continue;
+    source_ = choice->index;
+    if (source_ != SourcePool::kNoAddress) source_stats().opened.add();
+    return 0;
+  }
+  return error;
+}
+
+bool Dialer::connect_again() {
+  if (!connection_->router().source_pool(connection_->service_index()).is_used()) return false;
+  // A socket keeps the address that it was bound to.
+  const int fd = connection_->engine().open_stream_socket(endpoint()->address().family());
+  if (fd < 0) return false;
+  release_source();
+  connection_->engine().close(std::exchange(fd_, fd), event::CloseMode::kReset);
+  if (take_source() < 0) return false;
+  connection_->engine().connect(connect_, fd_, endpoint()->address());
+  return true;
+}
+
+SourceStats& Dialer::source_stats() const {
+  return connection_->router().source_stats(connection_->service_index(), source_);
 }
 
 void Dialer::wait_for_fd(int32_t error) {
@@ -225,6 +268,7 @@ void Dialer::on_timer() {
   if (connection_->engine().now_ms() < deadline_ms_) return connection_->wake_by(deadline_ms_);
   if (waits_for_fd_) return dial();
   if (try_leave()) return connection_->on_dial_failed(CloseReason::kLimitEndpoint);
+  if (source_error_ < 0) return on_failed(source_error_);
   connection_->engine().cancel(connect_);
 }
 
@@ -236,21 +280,39 @@ void Dialer::on_connected(event::Completion completion) {
         .endpoint_stats(connection_->service_index(), tried_.back())
         .connections.add();
     connection_->on_dialed();
-  } else {
-    reason_ = reason_of_connect_error(completion.result);
-    connection_->router()
-        .endpoint_stats(connection_->service_index(), tried_.back())
-        .failure(reason_)
-        .add();
-    disconnect(event::CloseMode::kReset);
-    dial();
+  } else if (completion.result != -EADDRNOTAVAIL || !connect_again()) {
+    on_failed(completion.result);
   }
   connection_->settle();
+}
+
+void Dialer::on_failed(int32_t error) {
+  const int source_error = std::exchange(source_error_, int16_t{0});
+  // These say nothing of the endpoint.
+  if (source_error < 0) {
+    connection_->note_no_source(*endpoint(), std::strerror(-source_error));
+  } else if (error == -EADDRNOTAVAIL) {
+    connection_->note_no_source(*endpoint(), "no free port towards the endpoint");
+  }
+  reason_ = reason_of_connect_error(error);
+  connection_->router()
+      .endpoint_stats(connection_->service_index(), tried_.back())
+      .failure(reason_)
+      .add();
+  disconnect(event::CloseMode::kReset);
+  dial();
+}
+
+void Dialer::release_source() {
+  if (source_ == SourcePool::kNoAddress) return;
+  source_stats().closed.add();
+  source_ = SourcePool::kNoAddress;
 }
 
 void Dialer::disconnect(event::CloseMode mode) {
   const int fd = std::exchange(fd_, -1);
   if (fd < 0) return;
+  release_source();
   connection_->engine().close(fd, mode);
   give_back(tried_.back());
 }

@@ -8,6 +8,10 @@
 // connections as it may is passed over, which is no attempt. When all are full the connection waits
 // in the service's queue (pending_queue.h), up to `pendingTimeout` in all and apart from the total
 // timeout, or is refused; while it waits it has no place in any count.
+//
+// An attempt that finds its source address without a free port goes on from the service's next one.
+// When all have none it has failed, which says nothing of the endpoint: the next one is another
+// destination, towards which ports may be free.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +26,8 @@
 #include "lb/event/engine.h"
 #include "lb/event/op.h"
 #include "lb/proxy/close_reason.h"
+#include "lb/proxy/source_pool.h"
+#include "lb/proxy/stats.h"
 #include "lb/util/clock.h"
 
 namespace lb::proxy {
@@ -73,10 +79,20 @@ class Dialer {
   bool try_leave();
   // At an endpoint where it is counted in.
   void connect_to(uint32_t endpoint);
+  // From the next source of the service's; the socket is new.
+  void connect();
+  // 0, or -errno when there is no source left.
+  int32_t take_source();
+  // The same endpoint once more, from the next source; false when there is none.
+  bool connect_again();
+  // Before its socket is closed.
+  void release_source();
+  SourceStats& source_stats() const;  // of source_
   // No descriptor: waits for one, or gives up.
   void wait_for_fd(int32_t error);
   void end_wait_for_fd();
   void on_connected(event::Completion completion);
+  void on_failed(int32_t error);
   // Ends the attempt; the slot of the service stays for the next one.
   void disconnect(event::CloseMode mode);
   // The connection is counted no more: at an endpoint, and at the service, if it was. Whoever waits
@@ -88,8 +104,11 @@ class Dialer {
   Connection* connection_ = nullptr;
   std::unique_ptr<Wait> wait_;  // kept when it is over, for how long it was
   event::ConnectOp connect_;
-  absl::InlinedVector<uint32_t, 4> tried_;  // endpoints; the last one is the current one
-  util::MonoTimeMs deadline_ms_ = 0;        // of the attempt, or of a wait
+  absl::InlinedVector<uint32_t, 4> tried_;    // endpoints; the last one is the current one
+  util::MonoTimeMs deadline_ms_ = 0;          // of the attempt, or of a wait
+  SourcePool::Turn source_turn_;              // of the attempt
+  uint16_t source_ = SourcePool::kNoAddress;  // that the socket has: its index in the pool
+  int16_t source_error_ = 0;                  // why the attempt has none: -errno
   int fd_ = -1;
   balance::ServiceSlots::Slot slot_ = balance::ServiceSlots::Slot::kNone;
   bool waits_for_fd_ = false;

@@ -18,7 +18,11 @@ void Flow::bind(Connection& connection, Side source) {
 
 void Flow::start_reading() { read(); }
 
-void Flow::open_destination() {
+void Flow::open_destination(std::span<const std::byte> preamble) {
+  sends_preamble_ = !preamble.empty();
+  if (sends_preamble_) {
+    return connection_->engine().send(send_, connection_->fd(other(source_)), preamble);
+  }
   destination_is_open_ = true;
   if (is_holding()) write();
 }
@@ -97,7 +101,24 @@ void Flow::on_recv(event::Completion completion) {
   connection_->settle();
 }
 
+void Flow::on_preamble_sent(int32_t result) {
+  if (has_ended_) release();
+  if (result < 0) {
+    if (result == -ECANCELED) return;  // abandoned
+    has_ended_ = true;
+    release();
+    return connection_->on_reset(other(source_));
+  }
+  destination_is_open_ = true;
+  connection_->on_preamble_sent();
+  if (!has_ended_ && is_holding()) write();
+}
+
 void Flow::on_sent(event::Completion completion) {
+  if (std::exchange(sends_preamble_, false)) {
+    on_preamble_sent(completion.result);
+    return connection_->settle();
+  }
   const bool is_spliced = recv_.pipe.is_held();
   has_spliced_ |= is_spliced;
   release();

@@ -7,7 +7,9 @@
 // keeps the order by itself: one is empty before the other is asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "lb/event/op.h"
 #include "lb/proxy/flow_pace.h"
@@ -28,8 +30,9 @@ class Flow : public util::ListNode<HoldingTag> {
 
   // Starts to read from the source. What comes is held until the destination is open.
   void start_reading();
-  // The destination is connected: what is held goes out.
-  void open_destination();
+  // The destination is connected: first `preamble` goes out, bytes that count as nobody's and stay
+  // in place until Connection::on_preamble_sent(), then what is held.
+  void open_destination(std::span<const std::byte> preamble = {});
   // Reads no more; what is held still goes out.
   void stop_reading();
   // Neither reads nor writes any more; what is held is dropped when the kernel lets go of it.
@@ -40,7 +43,9 @@ class Flow : public util::ListNode<HoldingTag> {
   // Bytes are held that the destination has not taken.
   bool is_holding() const { return is_linked(); }
   // No bytes held and none awaited: nothing will happen any more by itself.
-  bool is_quiet() const { return has_ended_ || (!is_holding() && !recv_.in_flight()); }
+  bool is_quiet() const {
+    return !sends_preamble_ && (has_ended_ || (!is_holding() && !recv_.in_flight()));
+  }
   bool has_ops_in_flight() const { return recv_.in_flight() || send_.in_flight(); }
 
   util::MonoTimeMs holding_since_ms() const { return holding_since_ms_; }
@@ -61,6 +66,7 @@ class Flow : public util::ListNode<HoldingTag> {
   void on_recv(event::Completion completion);
   void on_sent(event::Completion completion);
   void on_watch(event::Completion completion);
+  void on_preamble_sent(int32_t result);
   bool wants_pipe() const;
   void read();
   void write();
@@ -75,6 +81,7 @@ class Flow : public util::ListNode<HoldingTag> {
   uint32_t acked_bytes_ = 0;  // as has_moved() last saw it: the lower half tells a change
   Side source_ = Side::kDownstream;
   bool destination_is_open_ = false;
+  bool sends_preamble_ = false;
   bool reads_no_more_ = false;
   bool has_ended_ = false;
   bool is_watching_ = false;

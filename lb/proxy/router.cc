@@ -32,9 +32,16 @@ Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerS
     backends_.emplace_back(weights, start);
   }
   for (const ServiceSnapshot& service : snapshot_->services) {
-    Service compiled = {make_balancer(service, start), stats.service(service.name), {}};
+    Service compiled = {make_balancer(service, start),
+                        stats.service(service.name),
+                        {},
+                        SourcePool(service.policy.source),
+                        {}};
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
       compiled.endpoints.push_back(stats.endpoint(service.name, entry.endpoint->label()));
+    }
+    for (const net::Address& address : compiled.sources.addresses()) {
+      compiled.source_stats.push_back(stats.source(service.name, address.host_string()));
     }
     services_.push_back(std::move(compiled));
   }

@@ -13,6 +13,7 @@
 #include "lb/balance/load_balancer.h"
 #include "lb/balance/smooth_weighted.h"
 #include "lb/proxy/snapshot.h"
+#include "lb/proxy/source_pool.h"
 #include "lb/proxy/stats.h"
 
 namespace lb::proxy {
@@ -47,6 +48,11 @@ class Router {
   RelayStats& relay_stats() { return relay_; }
   ListenerStats& listener_stats(size_t listener) { return *listeners_[listener]; }
   ServiceStats& service_stats(size_t service) { return *services_[service].stats; }
+  SourcePool& source_pool(size_t service) { return services_[service].sources; }
+  // `source` is an index into the pool's addresses.
+  SourceStats& source_stats(size_t service, uint16_t source) {
+    return *services_[service].source_stats[source];
+  }
   EndpointStats& endpoint_stats(size_t service, uint32_t endpoint) {
     return *services_[service].endpoints[endpoint];
   }
@@ -56,6 +62,8 @@ class Router {
     std::unique_ptr<balance::LoadBalancer> balancer;
     std::shared_ptr<ServiceStats> stats;
     std::vector<std::shared_ptr<EndpointStats>> endpoints;
+    SourcePool sources;
+    std::vector<std::shared_ptr<SourceStats>> source_stats;  // as the pool's addresses
   };
 
   std::shared_ptr<const Snapshot> snapshot_;

@@ -31,6 +31,13 @@ struct alignas(util::kCacheLineBytes) ServiceStats {
   ReasonCounters closes;
   std::array<util::Counter, kSides> bytes;  // relayed, by the side that they came from
   util::Counter retries;                    // connect attempts after the first of a connection
+  util::Counter no_source;                  // connect attempts that no source was left for
+};
+
+// By service and address of its `source`.
+struct alignas(util::kCacheLineBytes) SourceStats {
+  util::Counter opened;  // connections from there, from their connect on
+  util::Counter closed;
 };
 
 struct alignas(util::kCacheLineBytes) RelayStats {
@@ -69,6 +76,10 @@ class WorkerStats {
     return find(endpoints_, {service, label});
   }
 
+  std::shared_ptr<SourceStats> source(const std::string& service, const std::string& address) {
+    return find(sources_, {service, address});
+  }
+
   RelayStats& relay() { return relay_; }
   const RelayStats& relay() const { return relay_; }
 
@@ -77,11 +88,13 @@ class WorkerStats {
     forget_unused(listeners_);
     forget_unused(services_);
     forget_unused(endpoints_);
+    forget_unused(sources_);
   }
 
   const Blocks<ListenerStats>& listeners() const { return listeners_; }
   const Blocks<ServiceStats>& services() const { return services_; }
   const Blocks<EndpointStats>& endpoints() const { return endpoints_; }
+  const Blocks<SourceStats>& sources() const { return sources_; }
 
  private:
   template <typename Stats>
@@ -100,6 +113,7 @@ class WorkerStats {
   Blocks<ListenerStats> listeners_;
   Blocks<ServiceStats> services_;
   Blocks<EndpointStats> endpoints_;
+  Blocks<SourceStats> sources_;
 };
 
 }  // namespace lb::proxy

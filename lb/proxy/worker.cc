@@ -30,6 +30,15 @@ class Worker::Loop {
         hand_over_(context.loads, index, *engine_, first_id(index)),
         table_(*engine_, context.budget, hand_over_, access_log_, context.splice, first_id(index)) {
     table_.set_on_empty([this] { tell_when_drained(); });
+    table_.set_on_no_source([this](const std::string& service, const std::string& endpoint,
+                                   std::string_view why) {
+      if (!source_limit_.allows(engine_->now_ms())) return;
+      context_.log.warn("no source to connect from",
+                        {{"service", service},
+                         {"endpoint", endpoint},
+                         {"why", std::string(why)},
+                         {"more_of_these", fmt::format("{}", source_limit_.take_suppressed())}});
+    });
     hand_over_.open([this](HandOver::Parcel parcel) {
       table_.serve(parcel.client.release(), parcel.router, parcel.listener, parcel.service);
       // It may have come when it had not been here, and nobody else is to come.
@@ -182,6 +191,7 @@ class Worker::Loop {
   std::unique_ptr<event::Engine> engine_;
   AccessLog access_log_;
   AcceptRoom room_;
+  util::LogLimit source_limit_;
   HandOver hand_over_;
   ConnectionTable table_;
   Listeners listeners_;  // by address

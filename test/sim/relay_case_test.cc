@@ -1,37 +1,11 @@
 // Simulated relays with a story of their own, many seeds of each: the rules that random runs meet
 // too seldom to be held to the millisecond.
-#include <string>
-
-#include "test/sim/quiet_plan.h"
-#include "test/sim/relay_run.h"
+#include "test/sim/relay_story.h"
 #include "test/support/catch.h"
-#include "test/support/scale.h"
 
 namespace lb::sim {
-namespace {
 
 using Leave = ScriptPlan::Leave;
-
-// Runs seeds of a story; each must leave everything as it should be.
-template <typename Story, typename Check>
-void each_seed(const Story& story, const Check& check) {
-  const uint64_t base = test::test_seed();
-  for (uint64_t i = 0; i < test::scaled(100, 20); ++i) {
-    CAPTURE(base + i);
-    RunPlan plan = quiet_plan(base + i);
-    story(plan.connections.front(), plan);
-    RelayRun run(plan);
-    std::string text;
-    for (const std::string& failure : run.run()) text += failure + "\n";
-    INFO(text);
-    REQUIRE(text.empty());
-    const test::AccessRecord& record = run.record();
-    INFO(record.line());
-    check(record);
-  }
-}
-
-}  // namespace
 
 TEST_CASE("relay: an idle connection ends after the idle timeout, to the millisecond") {
   each_seed(

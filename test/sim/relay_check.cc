@@ -54,7 +54,10 @@ void RelayRun::check(Party& party) {
   }
   // A server that was reached too late, or for a client that had gone, has not seen a byte.
   for (size_t i = 0; i + 1 < party.servers.size(); ++i) {
-    if (party.servers[i].received_bytes() > 0) fail("a server that was given up got bytes");
+    const bool expects_preamble = !preamble_of(party).empty();
+    const bool has_got_some = party.servers[i].received_bytes() > 0 ||
+                              (expects_preamble && party.servers[i].has_preamble());
+    if (has_got_some) fail("a server that was given up got bytes");
     if (party.servers[i].end() != Script::End::kRST && !party.servers[i].has_left()) {
       fail("a server that was given up got no RST");
     }
@@ -86,7 +89,8 @@ void RelayRun::check_stream(Party& party, Script& from, Script& to, const char* 
   if (to.received_bytes() > from.sent_bytes()) fail(fmt::format("{}: too many bytes", name));
   if (to.end() == Script::End::kFIN) {
     // A FIN says that this was all. Only a timeout, or a half-close that may not last, cuts so.
-    const bool is_whole = from.has_finished() && to.received_bytes() == from.sent_bytes();
+    const bool is_whole =
+        from.has_finished() && to.has_preamble() && to.received_bytes() == from.sent_bytes();
     const bool may_be_cut = kTimeouts.contains(reason) ||
                             (party.plan->listener.half_close_timeout_ms == 0 && to.has_finished());
     if (!is_whole && !may_be_cut) fail(fmt::format("{}: FIN after a part of it", name));
@@ -197,6 +201,7 @@ void RelayRun::check_benign(Party& party) {
   Script& server = *party.server();
   for (const Script* end : {&client, &server}) {
     if (end->end() != Script::End::kFIN) fail("an end got no FIN");
+    if (!end->has_preamble()) fail("the header is not whole");
     if (!end->has_finished()) fail("an end could not finish");
   }
   if (server.received_bytes() != party.plan->client.size_bytes) fail("the upload is not whole");

@@ -1,6 +1,7 @@
 // What a seed stands for.
 #include <algorithm>
 #include <array>
+#include <string>
 
 #include "test/sim/relay_run.h"
 
@@ -82,6 +83,27 @@ ConnectionPlan make_connection(Random& random, bool is_benign) {
   return plan;
 }
 
+config::ProxyHeader make_proxy_header(Random& random) {
+  using config::ProxyVersion;
+  config::ProxyHeader header;
+  header.version = one_of(random, std::array{ProxyVersion::kNone, ProxyVersion::kNone,
+                                             ProxyVersion::kV1, ProxyVersion::kV2});
+  header.tlvs.unique_id = random.one_in(2);
+  header.tlvs.crc32c = random.one_in(2);
+  return header;
+}
+
+// A pool of addresses for some services, and ports that run out.
+void make_sources(Random& random, RunPlan& plan) {
+  plan.sim.no_source_one_in = one_of<uint32_t>(random, std::array<uint32_t, 4>{0, 1, 3, 10});
+  for (ConnectionPlan& connection : plan.connections) {
+    const size_t count = random.below(4);
+    for (size_t i = 0; i < count; ++i) {
+      connection.service.source.addresses.push_back("198.51.100." + std::to_string(i + 1));
+    }
+  }
+}
+
 SimOptions make_sim(Random& random, uint64_t seed, bool is_benign) {
   SimOptions sim;
   sim.seed = seed;
@@ -143,6 +165,10 @@ RunPlan RunPlan::make(uint64_t seed) {
   if (!plan.is_benign) {
     plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
     if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));
+    if (random.one_in(4)) make_sources(random, plan);
+  }
+  for (ConnectionPlan& connection : plan.connections) {
+    connection.service.proxy_header = make_proxy_header(random);
   }
   if (random.one_in(4)) make_bounded(random, plan);
   return plan;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "lb/proxy/preamble.h"
 #include "test/support/socket.h"
 
 namespace lb::sim {
@@ -17,6 +18,13 @@ constexpr util::MonoTimeMs kStartMs = 5'000'000'000;
 constexpr util::MonoTimeMs kEndOfTimeMs = 10 * 3'600'000;
 constexpr int64_t kRoom = 1'000'000;
 constexpr int kMaxTurns = 3'000'000;
+constexpr uint64_t kFirstId = 1;
+
+net::Address client_address(size_t party) {
+  return test::ip_address("198.51.100.7", static_cast<uint16_t>(party));
+}
+
+net::Address listener_address() { return test::ip_address("192.0.2.100", 80); }
 
 }  // namespace
 
@@ -32,7 +40,7 @@ RelayRun::RelayRun(const RunPlan& plan)
       router_(std::make_shared<proxy::Router>(snapshot_, plan_.sim.seed, stats_)),
       budget_(kRoom, kRoom, loads_),
       hand_over_(loads_, 0, engine_, 1),
-      table_(engine_, budget_, hand_over_, log_, plan_.splice, 1) {
+      table_(engine_, budget_, hand_over_, log_, plan_.splice, kFirstId) {
   state_->slots().set_bound(plan_.service_bound);
   network_.set_failure_handler([this](const std::string& what) { fail(what); });
   engine_.set_stuck_handler([this] { is_stuck_ = true; });
@@ -72,6 +80,11 @@ std::shared_ptr<const proxy::Snapshot> RelayRun::make_snapshot(const RunPlan& pl
   return snapshot;
 }
 
+std::string RelayRun::preamble_of(const Party& party) {
+  return proxy::preamble_for(party.plan->service.proxy_header,
+                             {false, client_address(party.index), listener_address()}, party.id);
+}
+
 void RelayRun::add_server(Party& party, size_t endpoint, EndpointKind kind) {
   SimServer server;
   server.answer = [this, kind] {
@@ -101,20 +114,20 @@ void RelayRun::add_server(Party& party, size_t endpoint, EndpointKind kind) {
   server.accepted = [this, &party](SimSocket& socket) {
     party.servers.emplace_back(network_.schedule(), socket, party.plan->server,
                                seed_of(party, true), seed_of(party, false));
+    party.servers.back().expect_preamble(preamble_of(party));
     party.servers.back().start();
   };
   network_.add_server(address_of(party.index, endpoint), std::move(server));
 }
 
 void RelayRun::arrive(Party& party) {
-  const auto [fd, socket] = network_.make_connection(
-      test::ip_address("192.0.2.100", 80),
-      test::ip_address("198.51.100.7", static_cast<uint16_t>(party.index)));
+  const auto [fd, socket] =
+      network_.make_connection(listener_address(), client_address(party.index));
   party.client = std::make_unique<Script>(network_.schedule(), *socket, party.plan->client,
                                           seed_of(party, false), seed_of(party, true));
   party.client->start();
   party.accepted_ms = engine_.now_ms();
-  ++arrived_;
+  party.id = kFirstId + arrived_++;
   table_.accept(fd, router_, party.index);
 }
 

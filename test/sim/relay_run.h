@@ -77,6 +77,7 @@ class RelayRun {
     const ConnectionPlan* plan = nullptr;
     size_t index = 0;
     util::MonoTimeMs accepted_ms = 0;
+    uint64_t id = 0;  // of its connection
     std::unique_ptr<Script> client;
     std::deque<Script> servers;  // of every connection that was established; the last one counts
     std::optional<test::AccessRecord> record;
@@ -86,6 +87,7 @@ class RelayRun {
 
   std::shared_ptr<const proxy::Snapshot> make_snapshot(const RunPlan& plan);
   static net::Address address_of(size_t party, size_t endpoint);
+  static std::string preamble_of(const Party& party);
   void add_server(Party& party, size_t endpoint, EndpointKind kind);
   void arrive(Party& party);
   void kill_at(util::MonoTimeMs at_ms);

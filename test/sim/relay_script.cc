@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <span>
+#include <cstring>
 
 #include "fmt/format.h"
 
@@ -118,11 +118,18 @@ bool Script::read() {
   const int32_t result = socket_.recv(bytes);
   if (result == -EAGAIN) return false;
   if (result > 0) {
-    has_wrong_bytes_ |= !in_.matches(bytes.first(static_cast<size_t>(result)));
+    take(bytes.first(static_cast<size_t>(result)));
   } else {
     end_ = result == 0 && !is_broken_ ? End::kFIN : End::kRST;
   }
   return true;
+}
+
+void Script::take(std::span<const std::byte> bytes) {
+  const size_t head = std::min(preamble_.size(), bytes.size());
+  has_wrong_bytes_ |= std::memcmp(preamble_.data(), bytes.data(), head) != 0;
+  preamble_.erase(0, head);
+  if (head < bytes.size()) has_wrong_bytes_ |= !in_.matches(bytes.subspan(head));
 }
 
 uint64_t Script::next_size() {

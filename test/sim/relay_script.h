@@ -2,8 +2,11 @@
 // leaves. It checks every byte it gets against what the other end's script sends.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
+#include <utility>
 
 #include "lb/util/clock.h"
 #include "test/sim/sim_schedule.h"
@@ -54,6 +57,10 @@ class Script {
   Script& operator=(const Script&) = delete;
 
   void start();
+  // What must come before the stream, byte for byte; it counts as nobody's.
+  void expect_preamble(std::string preamble) { preamble_ = std::move(preamble); }
+  // All of it has come.
+  bool has_preamble() const { return preamble_.empty(); }
   // Reads whatever comes from now on, for a run that is over.
   void drain();
 
@@ -79,6 +86,7 @@ class Script {
   void step_soon();
   void step();
   bool read();
+  void take(std::span<const std::byte> bytes);
   bool write();
   // The size of the next message; 0 = not yet.
   uint64_t next_size();
@@ -89,7 +97,8 @@ class Script {
   const ScriptPlan plan_;
   test::ByteStream out_;
   test::ByteStream in_;
-  std::string pending_;  // of the outgoing stream, not written yet
+  std::string preamble_;  // what is left of it
+  std::string pending_;   // of the outgoing stream, not written yet
   util::MonoTimeMs left_ms_ = 0;
   util::MonoTimeMs next_talk_ms_ = 0;
   bool step_is_scheduled_ = false;

@@ -350,6 +350,10 @@ void SimEngine::poison(Op& op) {
 
 int SimEngine::open_stream_socket(int) { return network_.open_stream_socket(); }
 
+int SimEngine::set_stream_source(int fd, const net::StreamSource&) {
+  return network_.set_stream_source(fd);
+}
+
 void SimEngine::shutdown_write(int fd) {
   SimSocket* socket = network_.socket_of(fd, "shutdown");
   if (socket == nullptr) return network_.fail("shutdown on a socket that is not connected");

@@ -34,6 +34,7 @@ class SimEngine final : public event::Engine {
   void cancel(event::Op& op) override;
 
   int open_stream_socket(int family) override;
+  int set_stream_source(int fd, const net::StreamSource& source) override;
   void shutdown_write(int fd) override;
   void close(int fd, event::CloseMode mode) override;
   int64_t unacked_bytes(int fd) override;

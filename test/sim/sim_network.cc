@@ -92,6 +92,11 @@ int SimNetwork::open_stream_socket() {
   return open_fd();
 }
 
+int SimNetwork::set_stream_source(int fd) {
+  if (socket_of(fd, "set_stream_source") != nullptr) fail("a source after the connect");
+  return schedule_.happens(schedule_.options().no_source_one_in) ? -EADDRNOTAVAIL : 0;
+}
+
 SimSocket* SimNetwork::socket_of(int fd, const char* what) {
   Entry* entry = entry_of(fd, what);
   return entry == nullptr ? nullptr : entry->socket;
@@ -112,6 +117,9 @@ void SimNetwork::connect(int fd, const net::Address& address, std::function<void
     answer.is_silent = target.queue.size() > target.backlog;
   } else {
     answer.result = -ECONNREFUSED;
+  }
+  if (schedule_.happens(schedule_.options().no_source_one_in)) {
+    answer = {.result = -EADDRNOTAVAIL, .delay_ms = answer.delay_ms};
   }
   if (answer.is_silent) return;
   schedule_.after(answer.delay_ms, [this, fd, generation = entry->generation, address, server,

@@ -63,6 +63,7 @@ class SimNetwork {
 
   // For the engine. All of them speak up when the descriptor is not open.
   int open_stream_socket();
+  int set_stream_source(int fd);
   SimSocket* socket_of(int fd, const char* what);  // null when it is not connected
   // Decides how a connect ends, and when; `done` may never be called.
   void connect(int fd, const net::Address& address, std::function<void(int32_t)> done);

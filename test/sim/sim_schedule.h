@@ -35,6 +35,8 @@ struct SimOptions {
   uint32_t late_turn_ms = 5;
   // Sockets that cannot be had.
   uint32_t emfile_one_in = 0;
+  // Source addresses that cannot be had, and connects that find no port of theirs.
+  uint32_t no_source_one_in = 0;
 };
 
 class SimSchedule {

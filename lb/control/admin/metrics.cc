@@ -27,6 +27,7 @@ struct ServiceSums {
   ReasonSums closes = {};
   std::array<uint64_t, proxy::kSides> bytes = {};
   uint64_t retries = 0;
+  uint64_t no_source = 0;
 };
 
 struct EndpointSums {
@@ -48,6 +49,7 @@ void add(ServiceSums& sums, const proxy::ServiceStats& stats) {
   add(sums.closes, stats.closes);
   for (size_t i = 0; i < sums.bytes.size(); ++i) sums.bytes[i] += stats.bytes[i].value();
   sums.retries += stats.retries.value();
+  sums.no_source += stats.no_source.value();
 }
 
 void add(EndpointSums& sums, const proxy::EndpointStats& stats) {
@@ -55,6 +57,12 @@ void add(EndpointSums& sums, const proxy::EndpointStats& stats) {
   for (size_t i = 0; i < proxy::kConnectFailures.size(); ++i) {
     sums.failures[static_cast<size_t>(proxy::kConnectFailures[i])] += stats.failures[i].value();
   }
+}
+
+void add(uint64_t& active, const proxy::SourceStats& stats) {
+  // In this order: what is counted meanwhile must not make it negative.
+  const uint64_t closed = stats.closed.value();
+  active += stats.opened.value() - closed;
 }
 
 template <typename Sums, typename Stats>
@@ -128,6 +136,20 @@ void write_services(MetricsText& text, const MetricsInput& input) {
               "Connect attempts after the first of a connection.");
   for (const auto& [name, service] : sums) {
     text.sample({{"service", name.first}}, service.retries);
+  }
+}
+
+void write_sources(MetricsText& text, const MetricsInput& input) {
+  text.family("sluice_source_unavailable_total", Type::kCounter,
+              "Connect attempts that no source address, or no port of one, was left for.");
+  for (const auto& [name, service] :
+       sum<ServiceSums>(input.workers, &proxy::WorkerStats::services)) {
+    text.sample({{"service", name.first}}, service.no_source);
+  }
+  text.family("sluice_source_connections_active", Type::kGauge,
+              "Connections that are connecting or connected from a source address.");
+  for (const auto& [name, active] : sum<uint64_t>(input.workers, &proxy::WorkerStats::sources)) {
+    text.sample({{"service", name.first}, {"source", name.second}}, active);
   }
 }
 
@@ -237,6 +259,7 @@ std::string metrics_text(const MetricsInput& input) {
   MetricsText text;
   write_listeners(text, input);
   write_services(text, input);
+  write_sources(text, input);
   write_endpoint_counters(text, input);
   write_endpoint_gauges(text, *input.deployed.snapshot);
   write_pending(text, *input.deployed.snapshot);

@@ -165,4 +165,11 @@ TEST_CASE("address: equality is of everything") {
   CHECK(!(*Address::from_unix_path("@a") == *Address::from_unix_path("@ab")));
 }
 
+TEST_CASE("address: another port leaves the rest as it is") {
+  CHECK(Address::parse("1.2.3.4", 1)->with_port(65535) == *Address::parse("1.2.3.4", 65535));
+  CHECK(Address::parse("fe80::1%1", 1)->with_port(0) == *Address::parse("fe80::1%1", 0));
+  const Address path = *Address::from_unix_path("/run/a.sock");
+  CHECK(path.with_port(7) == path);
+}
+
 }  // namespace lb::net

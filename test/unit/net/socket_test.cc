@@ -2,6 +2,7 @@
 #include "lb/net/socket.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -345,6 +346,50 @@ TEST_CASE("socket: UniqueFd closes once, and what it gave away never") {
   CHECK(fcntl(ends[0], F_GETFD) == -1);
   moved.reset();
   CHECK(fcntl(ends[1], F_GETFD) == -1);
+}
+
+TEST_CASE("socket: a connection comes from the address that is asked for") {
+  const char* const ip = GENERATE("127.0.0.7", "::1");
+  const std::string here = std::string(ip) == "::1" ? "::1" : "127.0.0.1";
+  const UniqueFd listener = must_listen(ip_address(here, test::allocate_port()));
+  const Address target = local_address(listener.get());
+  const UniqueFd fd(open_stream_socket(target.family()));
+  REQUIRE(set_stream_source(fd.get(), {.address = ip_address(ip, 0)}) == 0);
+  // No port yet: the kernel looks for one that is free towards this destination.
+  CHECK(local_address(fd.get()) == ip_address(ip, 0));
+  ::connect(fd.get(), target.data(), target.size_bytes());
+  const Socket accepted = accept_from(listener);
+  CHECK(accepted.peer_address().host_string() == ip);
+  CHECK(accepted.peer_address() == local_address(fd.get()));
+}
+
+TEST_CASE("socket: a source that cannot be had is told apart") {
+  const UniqueFd fd(open_stream_socket(AF_INET));
+  CHECK(set_stream_source(fd.get(), {.address = ip_address("192.0.2.77", 0)}) == -EADDRNOTAVAIL);
+  CHECK(set_stream_source(fd.get(), {.interface = "nosuchinterface"}) == -ENODEV);
+  const UniqueFd taken = must_listen(ip_address("127.0.0.1", test::allocate_port()));
+  CHECK(set_stream_source(fd.get(), {.address = local_address(taken.get())}) == -EADDRINUSE);
+  // And the next one may still be had.
+  CHECK(set_stream_source(fd.get(), {.address = ip_address("127.0.0.9", 0), .interface = "lo"}) ==
+        0);
+  CHECK(local_address(fd.get()) == ip_address("127.0.0.9", 0));
+  char interface[IF_NAMESIZE] = {};
+  socklen_t size_bytes = sizeof(interface);
+  REQUIRE(getsockopt(fd.get(), SOL_SOCKET, SO_BINDTODEVICE, interface, &size_bytes) == 0);
+  CHECK(std::string(interface) == "lo");
+}
+
+TEST_CASE("socket: a transparent source may be somebody else's address") {
+  const char* const ip = GENERATE("192.0.2.77", "2001:db8::77");
+  const Address address = ip_address(ip, 4711);
+  const UniqueFd fd(open_stream_socket(address.family()));
+  const int error = set_stream_source(fd.get(), {.address = address, .is_transparent = true});
+  if (error == -EPERM) return;  // no CAP_NET_ADMIN here, and that is told
+  REQUIRE(error == 0);
+  CHECK(local_address(fd.get()) == address);
+  // One port of a client's may be the source of several connections.
+  const UniqueFd second(open_stream_socket(address.family()));
+  CHECK(set_stream_source(second.get(), {.address = address, .is_transparent = true}) == 0);
 }
 
 }  // namespace lb::net
