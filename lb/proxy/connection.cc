@@ -1,7 +1,6 @@
 #include "lb/proxy/connection.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "lb/proxy/connection_table.h"
@@ -13,23 +12,8 @@ namespace {
 // that.
 constexpr uint32_t kMaxFlushIntervalMs = 50;
 
-// How soon a connection that found no descriptor tries again.
-constexpr util::MonoTimeMs kDialAgainMs = 50;
-
 // How long lingering lasts where neither halfCloseTimeout nor idleTimeout bounds it.
 constexpr int64_t kDefaultLingerMs = 300'000;
-
-CloseReason reason_of_connect_error(int32_t error) {
-  switch (-error) {
-    case ECONNREFUSED:
-      return CloseReason::kConnectRefused;
-    case ETIMEDOUT:
-    case ECANCELED:  // by the connect timeout
-      return CloseReason::kConnectTimeout;
-    default:
-      return CloseReason::kConnectFailed;
-  }
-}
 
 }  // namespace
 
@@ -40,11 +24,11 @@ Connection::Connection(ConnectionTable& table, std::shared_ptr<Router> router, u
       id_(id),
       listener_(static_cast<uint32_t>(listener)),
       service_(static_cast<uint32_t>(service)),
-      fds_{client_fd, -1},
+      client_fd_(client_fd),
       accepted_ms_(table.engine_.now_ms()),
       last_activity_ms_(accepted_ms_) {
   for (const Side side : {Side::kDownstream, Side::kUpstream}) flow_from(side).bind(*this, side);
-  connect_.bind<&Connection::on_connected>(this);
+  dialer_.bind(*this);
   timer_.bind<&Connection::on_timer>(this);
 }
 
@@ -52,20 +36,14 @@ Connection::~Connection() { LB_ASSERT(state_ == State::kClosing && !has_ops_in_f
 
 event::Engine& Connection::engine() { return table_.engine_; }
 
+ConnectionBudget& Connection::budget() { return table_.budget_; }
+
 uint32_t Connection::buffer_limit_bytes() const {
   return static_cast<uint32_t>(std::min<uint64_t>(policy().buffer_limit_bytes, UINT32_MAX));
 }
 
-const ServiceSnapshot& Connection::service() const {
-  return router_->snapshot().services[service_];
-}
-
 const config::ListenerPolicy& Connection::policy() const {
   return router_->snapshot().listeners[listener_].policy;
-}
-
-balance::Endpoint& Connection::endpoint() const {
-  return *service().endpoints[tried_.back()].endpoint;
 }
 
 void Connection::start() {
@@ -73,74 +51,14 @@ void Connection::start() {
     client_ = std::make_unique<net::Address>(engine().peer_address(fd(Side::kDownstream)));
   }
   flow_from(Side::kDownstream).start_reading();
-  dial();
+  dialer_.dial();
   settle();
 }
 
-void Connection::dial() {
-  const config::ServicePolicy& retry = service().policy;
-  const util::MonoTimeMs now_ms = engine().now_ms();
-  const util::MonoTimeMs total_deadline_ms = accepted_ms_ + retry.retry_total_timeout_ms;
-  uint32_t next = balance::kNoEndpoint;
-  if (tried_.size() < retry.retry_max_attempts && now_ms < total_deadline_ms) {
-    next = router_->pick(service_, tried_);
-  }
-  if (next == balance::kNoEndpoint) return close(reason_);
-  const net::Address& address = service().endpoints[next].endpoint->address();
-  const int fd = engine().open_stream_socket(address.family());
-  if (fd < 0) return wait_to_dial(fd);
-  end_wait();
-  fds_[index_of(Side::kUpstream)] = fd;
-  if (!tried_.empty()) router_->service_stats(service_).retries.add();
-  tried_.push_back(next);
-  endpoint().add_active();
-  engine().connect(connect_, fd, address);
-  attempt_deadline_ms_ = std::min(now_ms + retry.connect_timeout_ms, total_deadline_ms);
-  wake_by(attempt_deadline_ms_);
-}
-
-void Connection::wait_to_dial(int32_t error) {
-  const bool may_pass = error == -EMFILE || error == -ENFILE;
-  if (!may_pass || (!waits_to_dial_ && !table_.budget_.try_wait())) {
-    return close(CloseReason::kOutOfResources);
-  }
-  waits_to_dial_ = true;
-  reason_ = CloseReason::kOutOfResources;
-  attempt_deadline_ms_ = engine().now_ms() + kDialAgainMs;
-  wake_by(attempt_deadline_ms_);
-}
-
-void Connection::end_wait() {
-  if (std::exchange(waits_to_dial_, false)) table_.budget_.end_wait();
-}
-
-void Connection::on_connected(event::Completion completion) {
-  if (state_ != State::kConnecting) {
-    // Closing: the attempt was cancelled, or succeeded too late.
-  } else if (completion.result >= 0) {
-    begin_relaying();
-  } else {
-    reason_ = reason_of_connect_error(completion.result);
-    router_->endpoint_stats(service_, tried_.back()).failure(reason_).add();
-    hang_up_upstream();
-    dial();
-  }
-  settle();
-}
-
-void Connection::hang_up_upstream() {
-  const int fd = std::exchange(fds_[index_of(Side::kUpstream)], -1);
-  if (fd < 0) return;
-  engine().close(fd,
-                 closes_with_reset(reason_) ? event::CloseMode::kReset : event::CloseMode::kFin);
-  endpoint().remove_active();
-}
-
-void Connection::begin_relaying() {
+void Connection::on_dialed() {
   state_ = State::kRelaying;
   place_ = ClosePlace::kData;
   connect_ms_ = since_accepted_ms();
-  router_->endpoint_stats(service_, tried_.back()).connections.add();
   note_progress();
   for (Flow& flow : flows_) flow.open_destination();
   flow_from(Side::kUpstream).start_reading();
@@ -243,9 +161,8 @@ void Connection::close(CloseReason reason) {
   if (state_ == State::kClosing) return;
   state_ = State::kClosing;
   reason_ = reason;
-  end_wait();
   engine().timers().stop(timer_);
-  engine().cancel(connect_);
+  dialer_.give_up();
   for (Flow& flow : flows_) flow.abandon();
 }
 
@@ -257,12 +174,17 @@ CloseReason Connection::reset_reason() const {
   return first_reset_ == Side::kDownstream ? CloseReason::kClientReset : CloseReason::kServerReset;
 }
 
+event::CloseMode Connection::close_mode() const {
+  return closes_with_reset(reason_) ? event::CloseMode::kReset : event::CloseMode::kFin;
+}
+
 void Connection::settle() {
   if (state_ == State::kClosing && !has_ops_in_flight()) table_.release(*this);
 }
 
 bool Connection::has_ops_in_flight() const {
-  return connect_.in_flight() || flows_[0].has_ops_in_flight() || flows_[1].has_ops_in_flight();
+  return dialer_.has_ops_in_flight() || flows_[0].has_ops_in_flight() ||
+         flows_[1].has_ops_in_flight();
 }
 
 void Connection::wake_by(util::MonoTimeMs deadline_ms) {
@@ -274,13 +196,7 @@ void Connection::wake_by(util::MonoTimeMs deadline_ms) {
 void Connection::on_timer() {
   switch (state_) {
     case State::kConnecting:
-      if (engine().now_ms() < attempt_deadline_ms_) {
-        wake_by(attempt_deadline_ms_);
-      } else if (waits_to_dial_) {
-        dial();
-      } else {
-        engine().cancel(connect_);
-      }
+      dialer_.on_timer();
       break;
     case State::kRelaying:
       check_idle();
@@ -345,7 +261,7 @@ AccessRecord Connection::record() const {
   record.listener = listener.name;
   record.route = router_->snapshot().routes[*listener.route].name;
   record.service = service().name;
-  if (!tried_.empty()) record.endpoint = endpoint().label();
+  if (dialer_.endpoint() != nullptr) record.endpoint = dialer_.endpoint()->label();
   if (client_) record.client = *client_;
   record.local = engine.local_address(client_fd);
   record.rtt_client_us = engine.tcp_state(client_fd).rtt_us;
@@ -358,7 +274,7 @@ AccessRecord Connection::record() const {
   record.connect_ms = connect_ms_;
   record.first_byte_ms = first_byte_ms_;
   record.duration_ms = engine.now_ms() - accepted_ms_;
-  record.attempts = static_cast<uint32_t>(tried_.size());
+  record.attempts = dialer_.attempts();
   record.reason = reason_;
   record.place = place_;
   record.engine = engine.name();

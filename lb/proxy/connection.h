@@ -14,10 +14,11 @@
 #include <memory>
 #include <optional>
 
-#include "absl/container/inlined_vector.h"
 #include "lb/event/engine.h"
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/close_reason.h"
+#include "lb/proxy/connection_budget.h"
+#include "lb/proxy/dialer.h"
 #include "lb/proxy/flow.h"
 #include "lb/proxy/router.h"
 
@@ -42,9 +43,23 @@ class Connection : public util::ListNode<ConnectionTag> {
   // Ends the connection from outside. May destroy it.
   void kill(CloseReason reason);
 
+  // Of the dialer: what it uses and what it tells.
+  const ServiceSnapshot& service() const { return router_->snapshot().services[service_]; }
+  size_t service_index() const { return service_; }
+  Router& router() { return *router_; }
+  ConnectionBudget& budget();
+  util::MonoTimeMs accepted_ms() const { return accepted_ms_; }
+  bool is_connecting() const { return state_ == State::kConnecting; }
+  // Makes sure that the timer fires by then. It may fire earlier: handlers look at the clock.
+  void wake_by(util::MonoTimeMs deadline_ms);
+  // The server is there.
+  void on_dialed();
+  // There is none to be had.
+  void on_dial_failed(CloseReason reason) { close(reason); }
+
   // Of the flows: what they use and what they tell.
   event::Engine& engine();
-  int fd(Side side) const { return fds_[index_of(side)]; }
+  int fd(Side side) const { return side == Side::kDownstream ? client_fd_ : dialer_.fd(); }
   uint32_t buffer_limit_bytes() const;
   config::SpliceMode splice_mode() const;
   void hold(Flow& flow);
@@ -76,18 +91,9 @@ class Connection : public util::ListNode<ConnectionTag> {
   };
 
   Flow& flow_from(Side side) { return flows_[index_of(side)]; }
-  const ServiceSnapshot& service() const;
   const config::ListenerPolicy& policy() const;
-  balance::Endpoint& endpoint() const;
 
-  // Connects to the next endpoint; closes when there is none.
-  void dial();
-  // No descriptor for the other side: waits for one, or gives up.
-  void wait_to_dial(int32_t error);
-  void end_wait();
-  void on_connected(event::Completion completion);
-  void hang_up_upstream();
-  void begin_relaying();
+  event::CloseMode close_mode() const;
   void pass_fin(Side from);
   void begin_lingering(CloseReason reason);
   void begin_flushing();
@@ -98,8 +104,6 @@ class Connection : public util::ListNode<ConnectionTag> {
   void on_timer();
   void check_idle();
   void check_flushed();
-  // Makes sure that the timer fires by then. It may fire earlier: handlers look at the clock.
-  void wake_by(util::MonoTimeMs deadline_ms);
   // The earliest of the idle, half-close and reset limits, as they stand.
   util::MonoTimeMs relay_deadline_ms() const;
   util::MonoTimeMs half_close_deadline_ms() const;
@@ -115,23 +119,20 @@ class Connection : public util::ListNode<ConnectionTag> {
   const uint64_t id_;
   const uint32_t listener_;
   const uint32_t service_;
-  std::array<int, kSides> fds_;     // by side; -1 = not open
+  const int client_fd_;
   std::array<Flow, kSides> flows_;  // by the side they read from
-  event::ConnectOp connect_;
+  Dialer dialer_;
   event::Timer timer_;
-  absl::InlinedVector<uint32_t, 4> tried_;  // endpoints; the last one is the current one
 
   util::MonoTimeMs accepted_ms_;
   util::MonoTimeMs last_activity_ms_;
-  util::MonoTimeMs attempt_deadline_ms_ = 0;
   util::MonoTimeMs flush_deadline_ms_ = util::kNever;  // of a reset, or of lingering
   int32_t connect_ms_ = -1;
   int32_t first_byte_ms_ = -1;
   uint32_t flush_interval_ms_ = 1;
   State state_ = State::kConnecting;
   ClosePlace place_ = ClosePlace::kConnect;
-  bool waits_to_dial_ = false;
-  // Why it ends: the last connect failure while connecting, final once lingering or closing.
+  // Why it ends, once lingering or closing.
   CloseReason reason_ = CloseReason::kNoBackend;
   std::optional<Side> first_fin_;
   std::optional<Side> first_reset_;

@@ -83,10 +83,8 @@ void ConnectionTable::watch_holding() {
 void ConnectionTable::release(Connection& connection) {
   connection.count();
   if (log_.is_on()) log_.write(connection.record());
-  connection.hang_up_upstream();
-  engine_.close(connection.fd(Side::kDownstream), closes_with_reset(connection.reason_)
-                                                      ? event::CloseMode::kReset
-                                                      : event::CloseMode::kFin);
+  connection.dialer_.hang_up(connection.close_mode());
+  engine_.close(connection.fd(Side::kDownstream), connection.close_mode());
   connection.unlink();
   connections_.destroy(&connection);
   hand_over_.set_active(size());
