@@ -24,6 +24,22 @@ CloseReason reason_of_connect_error(int32_t error) {
   }
 }
 
+// Whether a failed connect says something of the endpoint, and not of what this host lacks.
+bool is_endpoints_fault(int32_t error) {
+  switch (-error) {
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 void Dialer::bind(Connection& connection) {
@@ -83,6 +99,22 @@ void Dialer::end_wait() {
   if (std::exchange(waits_for_fd_, false)) connection_->budget().end_wait();
 }
 
+void Dialer::leave(CloseReason reason) {
+  if (!connect_.in_flight()) return;
+  leaving_ = reason;
+  connection_->engine().cancel(connect_);
+}
+
+void Dialer::count_failure(int32_t error) {
+  const size_t service = connection_->service_index();
+  connection_->router().endpoint_stats(service, tried_.back()).failure(reason_).add();
+  const uint32_t threshold =
+      connection_->service().policy.passive_check.consecutive_connect_failures;
+  if (threshold == 0 || !is_endpoints_fault(error)) return;
+  const auto& endpoint = connection_->service().endpoints[tried_.back()].endpoint;
+  if (endpoint->count_connect_failure(threshold)) connection_->on_endpoint_failing(endpoint);
+}
+
 void Dialer::give_up() {
   end_wait();
   connection_->engine().cancel(connect_);
@@ -97,17 +129,19 @@ void Dialer::on_timer() {
 void Dialer::on_connected(event::Completion completion) {
   if (!connection_->is_connecting()) {
     // Closing: the attempt was cancelled, or succeeded too late.
+  } else if (leaving_) {
+    reason_ = *std::exchange(leaving_, std::nullopt);
+    hang_up(event::CloseMode::kReset);
+    dial();
   } else if (completion.result >= 0) {
+    connection_->service().endpoints[tried_.back()].endpoint->forget_connect_failures();
     connection_->router()
         .endpoint_stats(connection_->service_index(), tried_.back())
         .connections.add();
     connection_->on_dialed();
   } else {
     reason_ = reason_of_connect_error(completion.result);
-    connection_->router()
-        .endpoint_stats(connection_->service_index(), tried_.back())
-        .failure(reason_)
-        .add();
+    count_failure(completion.result);
     hang_up(event::CloseMode::kReset);
     dial();
   }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/container/inlined_vector.h"
 #include "lb/balance/endpoint.h"
@@ -28,6 +29,9 @@ class Dialer {
   // Begins the next attempt. What comes of it, at once or later, is Connection::on_dialed() or
   // on_dial_failed().
   void dial();
+  // Ends the attempt under way, if there is one, and goes on to the next: its endpoint has gone,
+  // for this reason.
+  void leave(CloseReason reason);
   // Makes no more attempts, and ends the one under way.
   void give_up();
   // The connection's timer has fired while it is connecting.
@@ -48,6 +52,7 @@ class Dialer {
   void wait_for_fd(int32_t error);
   void end_wait();
   void on_connected(event::Completion completion);
+  void count_failure(int32_t error);
   util::MonoTimeMs total_deadline_ms() const;
 
   Connection* connection_ = nullptr;
@@ -56,6 +61,7 @@ class Dialer {
   util::MonoTimeMs deadline_ms_ = 0;        // of the attempt, or of the wait
   int fd_ = -1;
   bool waits_for_fd_ = false;
+  std::optional<CloseReason> leaving_;
   // What the last attempt came to.
   CloseReason reason_ = CloseReason::kNoBackend;
 };

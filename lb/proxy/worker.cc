@@ -28,6 +28,7 @@ class Worker::Loop {
         hand_over_(context.loads, index, *engine_, first_id(index)),
         table_(*engine_, context.budget, hand_over_, access_log_, context.splice, first_id(index)) {
     table_.set_on_empty([this] { tell_when_drained(); });
+    table_.set_on_endpoint_failing(context.on_endpoint_failing);
     hand_over_.open([this](HandOver::Parcel parcel) {
       table_.serve(parcel.client.release(), parcel.router, parcel.listener, parcel.service);
       // It may have come when it had not been here, and nobody else is to come.
@@ -62,6 +63,8 @@ class Worker::Loop {
     leaving_.merge(listeners_);
     go_on();
   }
+
+  EndpointCloser& closer() { return table_.closer(); }
 
   void stop() {
     stopping_ = true;
@@ -247,6 +250,17 @@ void Worker::adopt(std::shared_ptr<Router> router, std::vector<BoundListener> li
 
 void Worker::drain(std::function<void()> on_drained) {
   post([on_drained = std::move(on_drained)](Loop& loop) { loop.drain(on_drained); });
+}
+
+void Worker::close_connections_to(std::shared_ptr<const balance::Endpoint> endpoint,
+                                  CloseReason reason, int64_t spread_ms) {
+  post([endpoint = std::move(endpoint), reason, spread_ms](Loop& loop) {
+    loop.closer().begin(endpoint, reason, spread_ms);
+  });
+}
+
+void Worker::keep_connections_to(std::shared_ptr<const balance::Endpoint> endpoint) {
+  post([endpoint = std::move(endpoint)](Loop& loop) { loop.closer().call_off(*endpoint); });
 }
 
 void Worker::stop() {
