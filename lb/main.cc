@@ -28,6 +28,8 @@ int main(int argc, char** argv) {
       return lb::control::ready_command(*parsed.options);
     case lb::control::Command::kDrain:
       return lb::control::drain_command(*parsed.options);
+    case lb::control::Command::kEndpoint:
+      return lb::control::endpoint_command(*parsed.options);
     case lb::control::Command::kVersion:
       break;
   }

@@ -88,6 +88,19 @@ class Endpoint {
   // Nothing is known against it.
   bool is_up() const { return is_healthy() && !is_ejected() && admin_state() != AdminState::kDown; }
 
+  // Connects that were attempted and failed, over all workers, since the last one that succeeded.
+  // True for whoever brings them to `threshold` (> 0), which begins the count anew: one of all
+  // workers learns of it. Any thread.
+  bool count_connect_failure(uint32_t threshold) {
+    if (connect_failures_.fetch_add(1, std::memory_order_relaxed) + 1 < threshold) return false;
+    return connect_failures_.exchange(0, std::memory_order_relaxed) >= threshold;
+  }
+  // One succeeded, or the count is to begin anew. Writes only where there is something to forget.
+  void forget_connect_failures() {
+    if (connect_failures_.load(std::memory_order_relaxed) == 0) return;
+    connect_failures_.store(0, std::memory_order_relaxed);
+  }
+
   // For HealthBoard, which also tells the others.
   void set_healthy(bool is_healthy) { is_healthy_.store(is_healthy, std::memory_order_relaxed); }
   void set_ejected(bool is_ejected) { is_ejected_.store(is_ejected, std::memory_order_relaxed); }
@@ -113,6 +126,7 @@ class Endpoint {
   std::atomic<uint32_t> max_connections_{0};
   // On a cache line of its own: workers write it, and read everything else.
   alignas(util::kCacheLineBytes) std::atomic<uint32_t> active_{0};
+  std::atomic<uint32_t> connect_failures_{0};
 };
 
 }  // namespace lb::balance

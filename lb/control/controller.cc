@@ -86,7 +86,7 @@ absl::Status Controller::start() {
   deployment_ = std::make_unique<Deployment>(*engine_, log_, source_, deployment_hooks());
   if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
 
-  care_ = std::make_unique<EndpointCare>(*engine_, log_);
+  care_ = std::make_unique<EndpointCare>(*engine_, workers_, log_);
   endpoints_watch_ = std::make_unique<EndpointsWatch>(
       *engine_,
       [this](const EndpointsWatch::Paths& paths) { return deployment_->refresh_endpoints(paths); });
@@ -213,14 +213,16 @@ absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kin
                                            int64_t max_connections) {
   workers_.clear();
   busy_ratios_.clear();
-  const proxy::WorkerContext context = {*engine_,
-                                        *budget_,
-                                        *loads_,
-                                        log_,
-                                        pause_limit_,
-                                        access_sink_,
-                                        format_of(access_log_.format),
-                                        runtime_.splice};
+  const proxy::WorkerContext context = {
+      *engine_,
+      *budget_,
+      *loads_,
+      log_,
+      pause_limit_,
+      access_sink_,
+      format_of(access_log_.format),
+      runtime_.splice,
+      [this](std::shared_ptr<balance::Endpoint> endpoint) { note_failing(std::move(endpoint)); }};
   for (uint32_t i = 0; i < count; ++i) {
     auto worker = std::make_unique<proxy::Worker>(i, context);
     if (absl::Status status = worker->start(kind, worker_options(max_connections, pipes_));
@@ -232,6 +234,13 @@ absl::Status Controller::try_start_workers(uint32_t count, event::EngineKind kin
     busy_ratios_.emplace_back(util::clock_ns(CLOCK_MONOTONIC));
   }
   return absl::OkStatus();
+}
+
+void Controller::note_failing(std::shared_ptr<balance::Endpoint> endpoint) {
+  engine_->post([this, endpoint = std::move(endpoint)] {
+    // At the end of the process the loop runs once more.
+    if (care_) care_->note_failing(endpoint);
+  });
 }
 
 void Controller::on_signal(int signal) {

@@ -53,6 +53,8 @@ class Controller {
   absl::Status try_start_workers(uint32_t count, event::EngineKind kind, int64_t max_connections);
   // How many connections the open-file limit allows beside the listeners of the configuration.
   int64_t possible_connections(uint32_t workers) const;
+  // Any thread.
+  void note_failing(std::shared_ptr<balance::Endpoint> endpoint);
   void on_started(const absl::Status& status);
 
   void on_signal(int signal);

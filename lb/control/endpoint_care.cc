@@ -2,15 +2,38 @@
 
 #include <string>
 
-#include "lb/control/deployment.h"
+#include "lb/control/listed_endpoints.h"
 
 namespace lb::control {
 
-EndpointCare::EndpointCare(event::Engine& engine, util::Log& log) : engine_(engine), log_(log) {
+EndpointCare::EndpointCare(event::Engine& engine, const Deployment::Workers& workers,
+                           util::Log& log)
+    : engine_(engine),
+      log_(log),
+      overrides_(board_, log),
+      passive_checks_(engine, log, board_),
+      closing_(workers, board_) {
   board_.follow([this](const health::HealthChange& change) { log_change(change); });
 }
 
-void EndpointCare::follow(const Deployed& deployed) { static_cast<void>(deployed); }
+void EndpointCare::follow(const Deployed& deployed) {
+  // Before what depends on who takes connections.
+  if (!overrides_.empty()) overrides_.follow(list_endpoints(deployed), engine_.now_ms());
+  passive_checks_.follow(*deployed.snapshot);
+  closing_.follow(deployed);
+}
+
+absl::StatusOr<std::string> EndpointCare::change(const Deployed& deployed,
+                                                 const EndpointWish& wish) {
+  const std::vector<ListedEndpoint> endpoints = list_endpoints(deployed);
+  const absl::StatusOr<const ListedEndpoint*> endpoint =
+      find_listed(endpoints, wish.service, wish.address);
+  if (!endpoint.ok()) return endpoint.status();
+  const absl::Status status =
+      overrides_.change(**endpoint, wish.action, wish.weight, engine_.now_ms());
+  if (!status.ok()) return status;
+  return override_text(*(*endpoint)->live);
+}
 
 void EndpointCare::stop() {}
 

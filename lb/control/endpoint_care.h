@@ -2,18 +2,21 @@
 // what follows when they change. Control thread.
 #pragma once
 
+#include "absl/status/statusor.h"
+#include "lb/control/deployment.h"
+#include "lb/control/endpoint_closing.h"
+#include "lb/control/overrides.h"
+#include "lb/control/passive_checks.h"
 #include "lb/event/engine.h"
 #include "lb/health/health_board.h"
 #include "lb/util/log.h"
 
 namespace lb::control {
 
-struct Deployed;
-
 class EndpointCare {
  public:
-  // Both must outlive it.
-  EndpointCare(event::Engine& engine, util::Log& log);
+  // All must outlive it; the workers may come later.
+  EndpointCare(event::Engine& engine, const Deployment::Workers& workers, util::Log& log);
   EndpointCare(const EndpointCare&) = delete;
   EndpointCare& operator=(const EndpointCare&) = delete;
 
@@ -25,12 +28,24 @@ class EndpointCare {
   // Takes care of none any more: before a drain.
   void stop();
 
+  // As many connects to it have failed in a row as its service bears.
+  void note_failing(const health::HealthBoard::EndpointPtr& endpoint) {
+    passive_checks_.note_failing(endpoint);
+  }
+
+  // Carries out `sluice endpoint` on an endpoint of this configuration, and returns what is
+  // overridden then, "" for nothing. The error is for whoever has asked.
+  absl::StatusOr<std::string> change(const Deployed& deployed, const EndpointWish& wish);
+
  private:
   void log_change(const health::HealthChange& change);
 
   event::Engine& engine_;
   util::Log& log_;
   health::HealthBoard board_;
+  Overrides overrides_;
+  PassiveChecks passive_checks_;
+  EndpointClosing closing_;
 };
 
 }  // namespace lb::control

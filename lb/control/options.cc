@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "lb/config/service.h"
+#include "lb/control/overrides.h"
 #include "lb/util/duration.h"
 #include "lb/util/suggest.h"
 
@@ -26,6 +28,12 @@ std::vector<std::string> engine_names() {
   std::vector<std::string> names;
   for (const auto& [name, choice] : kEngines) names.emplace_back(name);
   return names;
+}
+
+std::vector<std::string> endpoint_actions() {
+  std::vector<std::string> actions;
+  for (const auto& [word, action] : kEndpointActions) actions.emplace_back(word);
+  return actions;
 }
 
 void add_config(CLI::App& command, Options& options) {
@@ -61,6 +69,24 @@ void add_socket(CLI::App& command, Options& options) {
       ->type_name("DURATION");
 }
 
+CLI::App* add_endpoint(CLI::App& app, Options& options) {
+  CLI::App* endpoint = app.add_subcommand("endpoint", "Change an endpoint until the next restart");
+  endpoint->add_option("SERVICE", options.service, "\"name\" or \"namespace/name\"")->required();
+  endpoint->add_option("ADDRESS", options.address, "ip:port, [ip]:port, or a path")->required();
+  endpoint
+      ->add_option("ACTION", options.action,
+                   "drain: no new connections; down: as if it had failed; ready: neither; weight N")
+      ->required()
+      ->check(CLI::IsMember(endpoint_actions()));
+  endpoint->add_option("N", options.weight, "The weight")
+      ->check(CLI::Range(uint32_t{0}, static_cast<uint32_t>(config::kMaxEndpointWeight)));
+  endpoint->callback([&options] {
+    if ((options.action == "weight") == options.weight.has_value()) return;
+    throw CLI::ValidationError("N", "\"weight\" takes a number, the other actions take none");
+  });
+  return endpoint;
+}
+
 // The commands that ask a running process, each with what it is.
 std::vector<std::pair<CLI::App*, Command>> add_talking_commands(CLI::App& app, Options& options) {
   CLI::App* status = app.add_subcommand("status", "What the running process serves, and how");
@@ -70,15 +96,15 @@ std::vector<std::pair<CLI::App*, Command>> add_talking_commands(CLI::App& app, O
   add_config(*diff, options);
   CLI::App* ready = app.add_subcommand("ready", "Exit with 0 if the process wants traffic");
   CLI::App* drain = app.add_subcommand("drain", "Take no new connections, end when all are gone");
-  for (CLI::App* command : {status, reload, diff, ready, drain}) add_socket(*command, options);
+  CLI::App* endpoint = add_endpoint(app, options);
+  for (CLI::App* command : {status, reload, diff, ready, drain, endpoint}) {
+    add_socket(*command, options);
+  }
   for (CLI::App* command : {status, diff, ready}) {
     command->add_flag("--json", options.json, "As JSON");
   }
-  return {{status, Command::kStatus},
-          {reload, Command::kReload},
-          {diff, Command::kDiff},
-          {ready, Command::kReady},
-          {drain, Command::kDrain}};
+  return {{status, Command::kStatus}, {reload, Command::kReload}, {diff, Command::kDiff},
+          {ready, Command::kReady},   {drain, Command::kDrain},   {endpoint, Command::kEndpoint}};
 }
 
 // Whether the first word should be a command and is none; says what was probably meant.

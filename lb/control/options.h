@@ -16,6 +16,7 @@ enum class Command {
   kDiff,
   kReady,
   kDrain,
+  kEndpoint,
   kRun,
   kCheck,
   kConvert,
@@ -39,6 +40,11 @@ struct Options {
   std::string socket_path = config::kDefaultControlSocket;
   int64_t timeout_ms = 30'000;
   bool wait = false;  // reload: changes nothing, since it always waits
+  // endpoint: which one, and what is to become of it.
+  std::string service;
+  std::string address;
+  std::string action;              // "drain", "ready", "down" or "weight"
+  std::optional<uint32_t> weight;  // of "weight", and then there
 };
 
 // What came of the command line: options, or an exit status when everything has been said already

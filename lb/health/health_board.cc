@@ -4,9 +4,11 @@ namespace lb::health {
 
 void HealthBoard::set_healthy(const EndpointPtr& endpoint, bool is_healthy, util::MonoTimeMs now_ms,
                               std::string_view why) {
-  if (endpoint->is_healthy() == is_healthy) return;
+  const bool readmits = is_healthy && endpoint->is_ejected();
+  if (endpoint->is_healthy() == is_healthy && !readmits) return;
   const bool was_up = endpoint->is_up();
   endpoint->set_healthy(is_healthy);
+  if (readmits) endpoint->set_ejected(false);
   tell(endpoint, was_up, now_ms, why);
 }
 
@@ -27,10 +29,10 @@ void HealthBoard::set_admin_state(const EndpointPtr& endpoint, balance::AdminSta
 }
 
 void HealthBoard::set_weight_override(const EndpointPtr& endpoint, std::optional<uint32_t> weight,
-                                      std::string_view why) {
+                                      util::MonoTimeMs now_ms, std::string_view why) {
   if (endpoint->weight_override() == weight) return;
   endpoint->set_weight_override(weight);
-  tell(endpoint, endpoint->is_up(), 0, why);
+  tell(endpoint, endpoint->is_up(), now_ms, why);
 }
 
 void HealthBoard::tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeMs now_ms,
@@ -38,7 +40,7 @@ void HealthBoard::tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeM
   const bool is_up = endpoint->is_up();
   if (is_up && !was_up) endpoint->set_up_since_ms(now_ms);
   endpoint->service().advance_epoch();
-  for (const Follower& follower : followers_) follower({endpoint, was_up, is_up, why});
+  for (const Follower& follower : followers_) follower({endpoint, was_up, is_up, why, now_ms});
 }
 
 }  // namespace lb::health

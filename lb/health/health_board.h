@@ -19,6 +19,7 @@ struct HealthChange {
   bool was_up = false;
   bool is_up = false;    // Endpoint::is_up(); the same as before when only a weight has changed
   std::string_view why;  // in words, for the log; valid during the call
+  util::MonoTimeMs now_ms = 0;
 };
 
 class HealthBoard {
@@ -34,7 +35,8 @@ class HealthBoard {
   // lives.
   void follow(Follower follower) { followers_.push_back(std::move(follower)); }
 
-  // Each does nothing where nothing changes.
+  // Each does nothing where nothing changes. A check that has succeeded also ends an ejection, so
+  // every success is worth telling while there is one.
   void set_healthy(const EndpointPtr& endpoint, bool is_healthy, util::MonoTimeMs now_ms,
                    std::string_view why);
   void set_ejected(const EndpointPtr& endpoint, bool is_ejected, util::MonoTimeMs now_ms,
@@ -42,7 +44,7 @@ class HealthBoard {
   void set_admin_state(const EndpointPtr& endpoint, balance::AdminState state,
                        util::MonoTimeMs now_ms, std::string_view why);
   void set_weight_override(const EndpointPtr& endpoint, std::optional<uint32_t> weight,
-                           std::string_view why);
+                           util::MonoTimeMs now_ms, std::string_view why);
 
  private:
   void tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeMs now_ms,

@@ -83,7 +83,8 @@ void Connection::on_dialed() {
     flow_from(Side::kDownstream).open_destination(std::as_bytes(std::span(*preamble_)));
   }
   flow_from(Side::kUpstream).start_reading();
-  wake_by(relay_deadline_ms());
+  leave_deadline_ms_ = table_.closer_.deadline_for_new(current_endpoint());
+  wake_by(std::min(relay_deadline_ms(), leave_deadline_ms_));
   if (first_fin_) pass_fin(Side::kDownstream);
 }
 
@@ -187,6 +188,25 @@ void Connection::on_quiet() {
   if (flows_[0].is_quiet() && flows_[1].is_quiet()) close(reason_);
 }
 
+void Connection::on_endpoint_failing(const std::shared_ptr<balance::Endpoint>& endpoint) {
+  if (table_.on_endpoint_failing_) table_.on_endpoint_failing_(endpoint);
+}
+
+void Connection::leave_endpoint(CloseReason reason, util::MonoTimeMs deadline_ms) {
+  if (state_ == State::kConnecting) return dialer_.leave(reason);
+  if (deadline_ms <= engine().now_ms()) return kill(reason);
+  leave_deadline_ms_ = deadline_ms;
+  if (state_ != State::kClosing) wake_by(deadline_ms);
+}
+
+void Connection::check_endpoint() {
+  if (engine().now_ms() < leave_deadline_ms_) return;
+  leave_deadline_ms_ = util::kNever;
+  // It may have come back meanwhile.
+  const std::optional<CloseReason> reason = table_.closer_.reason_for(current_endpoint());
+  if (reason) close(*reason);
+}
+
 void Connection::kill(CloseReason reason) {
   close(reason);
   settle();
@@ -229,6 +249,7 @@ void Connection::wake_by(util::MonoTimeMs deadline_ms) {
 }
 
 void Connection::on_timer() {
+  check_endpoint();
   switch (state_) {
     case State::kConnecting:
       dialer_.on_timer();
@@ -249,6 +270,7 @@ void Connection::on_timer() {
     case State::kClosing:
       break;
   }
+  if (state_ != State::kClosing) wake_by(leave_deadline_ms_);
   settle();
 }
 

@@ -46,6 +46,13 @@ class Connection : public util::ListNode<ConnectionTag> {
   // Ends the connection from outside. May destroy it.
   void kill(CloseReason reason);
 
+  // Of the closer of endpoints: the one that it is connected or connecting to, null when there is
+  // none; and to end by then if that is still wanted. May destroy it.
+  const balance::Endpoint* current_endpoint() const {
+    return dialer_.fd() < 0 ? nullptr : dialer_.endpoint();
+  }
+  void leave_endpoint(CloseReason reason, util::MonoTimeMs deadline_ms);
+
   // Of the dialer: what it uses and what it tells.
   const ServiceSnapshot& service() const { return router_->snapshot().services[service_]; }
   size_t service_index() const { return service_; }
@@ -62,6 +69,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   void note_no_source(const balance::Endpoint& endpoint, std::string_view why);
   // The server is there.
   void on_dialed();
+  // Connects to this one have failed as often in a row as its service bears.
+  void on_endpoint_failing(const std::shared_ptr<balance::Endpoint>& endpoint);
   // There is none to be had.
   void on_dial_failed(CloseReason reason) { close(reason); }
 
@@ -115,6 +124,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   CloseReason reset_reason() const;
 
   void on_timer();
+  // Closes when its endpoint has gone and its time has come.
+  void check_endpoint();
   void check_idle();
   void check_flushed();
   // The earliest of the idle, half-close and reset limits, as they stand.
@@ -141,6 +152,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs accepted_ms_;
   util::MonoTimeMs last_activity_ms_;
   util::MonoTimeMs flush_deadline_ms_ = util::kNever;  // of a reset, or of lingering
+  util::MonoTimeMs leave_deadline_ms_ = util::kNever;  // its endpoint has gone
   int32_t connect_ms_ = -1;
   int32_t first_byte_ms_ = -1;
   State state_ = State::kConnecting;

@@ -10,7 +10,8 @@ ConnectionTable::ConnectionTable(event::Engine& engine, ConnectionBudget& budget
       hand_over_(hand_over),
       log_(log),
       splice_(splice),
-      next_id_(first_id) {
+      next_id_(first_id),
+      closer_(engine, all_, first_id) {
   watch_timer_.bind<&ConnectionTable::watch_holding>(this);
 }
 
@@ -85,6 +86,7 @@ void ConnectionTable::release(Connection& connection) {
   if (log_.is_on()) log_.write(connection.record());
   connection.dialer_.hang_up(connection.close_mode());
   engine_.close(connection.fd(Side::kDownstream), connection.close_mode());
+  closer_.forget(connection);
   connection.unlink();
   connections_.destroy(&connection);
   hand_over_.set_active(size());

@@ -13,6 +13,7 @@
 #include "lb/proxy/access_log.h"
 #include "lb/proxy/connection.h"
 #include "lb/proxy/connection_budget.h"
+#include "lb/proxy/endpoint_closer.h"
 #include "lb/proxy/hand_over.h"
 #include "lb/proxy/router.h"
 #include "lb/util/slab.h"
@@ -39,6 +40,14 @@ class ConnectionTable {
 
   // Ends every connection. They are gone when is_empty() says so, some turns later.
   void close_all(CloseReason reason);
+
+  // Ends those of endpoints that have gone.
+  EndpointCloser& closer() { return closer_; }
+  // Called whenever connects to an endpoint have failed as often in a row as its service bears.
+  void set_on_endpoint_failing(
+      std::function<void(std::shared_ptr<balance::Endpoint>)> on_endpoint_failing) {
+    on_endpoint_failing_ = std::move(on_endpoint_failing);
+  }
 
   size_t size() const { return connections_.size(); }
   bool is_empty() const { return connections_.size() == 0; }
@@ -70,8 +79,10 @@ class ConnectionTable {
   util::IntrusiveList<Connection, ConnectionTag> all_;
   util::IntrusiveList<Flow, HoldingTag> holding_;  // since longest first
   event::Timer watch_timer_;
+  EndpointCloser closer_;
   std::function<void()> on_empty_;
   OnNoSource on_no_source_;
+  std::function<void(std::shared_ptr<balance::Endpoint>)> on_endpoint_failing_;
 };
 
 }  // namespace lb::proxy

@@ -25,6 +25,22 @@ CloseReason reason_of_connect_error(int32_t error) {
   }
 }
 
+// Whether a failed connect says something of the endpoint, and not of what this host lacks.
+bool is_endpoints_fault(int32_t error) {
+  switch (-error) {
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return false;
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 using Slot = balance::ServiceSlots::Slot;
@@ -258,6 +274,12 @@ bool Dialer::try_leave() {
   return true;
 }
 
+void Dialer::leave(CloseReason reason) {
+  if (!connect_.in_flight()) return;
+  leaving_ = reason;
+  connection_->engine().cancel(connect_);
+}
+
 void Dialer::give_up() {
   end_wait_for_fd();
   try_leave();
@@ -275,7 +297,12 @@ void Dialer::on_timer() {
 void Dialer::on_connected(event::Completion completion) {
   if (!connection_->is_connecting()) {
     // Closing: the attempt was cancelled, or succeeded too late.
+  } else if (leaving_) {
+    reason_ = *std::exchange(leaving_, std::nullopt);
+    disconnect(event::CloseMode::kReset);
+    dial();
   } else if (completion.result >= 0) {
+    connection_->service().endpoints[tried_.back()].endpoint->forget_connect_failures();
     connection_->router()
         .endpoint_stats(connection_->service_index(), tried_.back())
         .connections.add();
@@ -295,12 +322,19 @@ void Dialer::on_failed(int32_t error) {
     connection_->note_no_source(*endpoint(), "no free port towards the endpoint");
   }
   reason_ = reason_of_connect_error(error);
-  connection_->router()
-      .endpoint_stats(connection_->service_index(), tried_.back())
-      .failure(reason_)
-      .add();
+  const size_t service = connection_->service_index();
+  connection_->router().endpoint_stats(service, tried_.back()).failure(reason_).add();
+  if (source_error == 0 && is_endpoints_fault(error)) count_failure();
   disconnect(event::CloseMode::kReset);
   dial();
+}
+
+void Dialer::count_failure() {
+  const ServiceSnapshot& service = connection_->service();
+  const uint32_t threshold = service.policy.passive_check.consecutive_connect_failures;
+  if (threshold == 0) return;
+  const auto& endpoint = service.endpoints[tried_.back()].endpoint;
+  if (endpoint->count_connect_failure(threshold)) connection_->on_endpoint_failing(endpoint);
 }
 
 void Dialer::release_source() {

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -45,6 +46,9 @@ class Dialer {
   // Begins the next attempt. What comes of it, at once or later, is Connection::on_dialed() or
   // on_dial_failed().
   void dial();
+  // Ends the attempt under way, if there is one, and goes on to the next: its endpoint has gone,
+  // for this reason.
+  void leave(CloseReason reason);
   // Makes no more attempts, and ends the one under way.
   void give_up();
   // The connection's timer has fired while it is connecting.
@@ -93,6 +97,8 @@ class Dialer {
   void end_wait_for_fd();
   void on_connected(event::Completion completion);
   void on_failed(int32_t error);
+  // The endpoint has failed once more in a row.
+  void count_failure();
   // Ends the attempt; the slot of the service stays for the next one.
   void disconnect(event::CloseMode mode);
   // The connection is counted no more: at an endpoint, and at the service, if it was. Whoever waits
@@ -112,6 +118,7 @@ class Dialer {
   int fd_ = -1;
   balance::ServiceSlots::Slot slot_ = balance::ServiceSlots::Slot::kNone;
   bool waits_for_fd_ = false;
+  std::optional<CloseReason> leaving_;
   // What the last attempt came to.
   CloseReason reason_ = CloseReason::kNoBackend;
 };

@@ -39,6 +39,7 @@ class Worker::Loop {
                          {"why", std::string(why)},
                          {"more_of_these", fmt::format("{}", source_limit_.take_suppressed())}});
     });
+    table_.set_on_endpoint_failing(context.on_endpoint_failing);
     hand_over_.open([this](HandOver::Parcel parcel) {
       table_.serve(parcel.client.release(), parcel.router, parcel.listener, parcel.service);
       // It may have come when it had not been here, and nobody else is to come.
@@ -74,6 +75,8 @@ class Worker::Loop {
     leaving_.merge(listeners_);
     go_on();
   }
+
+  EndpointCloser& closer() { return table_.closer(); }
 
   void stop() {
     stopping_ = true;
@@ -267,6 +270,17 @@ void Worker::adopt(std::shared_ptr<Router> router, std::vector<BoundListener> li
 
 void Worker::drain(std::function<void()> on_drained) {
   post([on_drained = std::move(on_drained)](Loop& loop) { loop.drain(on_drained); });
+}
+
+void Worker::close_connections_to(std::shared_ptr<const balance::Endpoint> endpoint,
+                                  CloseReason reason, int64_t spread_ms) {
+  post([endpoint = std::move(endpoint), reason, spread_ms](Loop& loop) {
+    loop.closer().begin(endpoint, reason, spread_ms);
+  });
+}
+
+void Worker::keep_connections_to(std::shared_ptr<const balance::Endpoint> endpoint) {
+  post([endpoint = std::move(endpoint)](Loop& loop) { loop.closer().call_off(*endpoint); });
 }
 
 void Worker::stop() {

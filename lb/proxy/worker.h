@@ -60,6 +60,12 @@ class Worker {
   // connection has ended, unless stop() comes first.
   void drain(std::function<void()> on_drained);
 
+  // Ends the connections to this endpoint that are there now, at random times within `spread_ms`,
+  // unless keep_connections_to() comes before.
+  void close_connections_to(std::shared_ptr<const balance::Endpoint> endpoint, CloseReason reason,
+                            int64_t spread_ms);
+  void keep_connections_to(std::shared_ptr<const balance::Endpoint> endpoint);
+
   // Resets what is left, ends the thread and joins it.
   void stop();
 

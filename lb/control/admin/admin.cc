@@ -35,6 +35,26 @@ nlohmann::json to_json(const Diff& diff) {
           {"connectionsOnRemovedEndpoints", diff.connections_on_removed_endpoints}};
 }
 
+// Nothing when it is none of ours.
+std::optional<EndpointWish> read_wish(const std::string& body) {
+  const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
+  const auto text = [&](const char* key) {
+    const auto found = json.find(key);
+    return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+  };
+  if (!json.is_object()) return std::nullopt;
+  const std::optional<EndpointAction> action = parse_endpoint_action(text("action"));
+  EndpointWish wish = {text("service"), text("address")};
+  if (!action || wish.service.empty() || wish.address.empty()) return std::nullopt;
+  wish.action = *action;
+  if (wish.action != EndpointAction::kWeight) return wish;
+  const auto weight = json.find("weight");
+  if (weight == json.end() || !weight->is_number_unsigned()) return std::nullopt;
+  if (weight->get<uint64_t>() > config::kMaxEndpointWeight) return std::nullopt;
+  wish.weight = weight->get<uint32_t>();
+  return wish;
+}
+
 }  // namespace
 
 Admin::Admin(event::Engine& engine, util::Log& log, AdminHooks hooks)
@@ -49,6 +69,7 @@ const std::vector<Admin::Page>& Admin::pages() {
       {"GET", "/live", true, &Admin::serve_live},
       {"POST", "/reload", false, &Admin::serve_reload},
       {"POST", "/diff", false, &Admin::serve_diff},
+      {"POST", "/endpoint", false, &Admin::serve_endpoint},
       {"POST", "/drain", false, &Admin::serve_drain},
   };
   return kPages;
@@ -149,6 +170,23 @@ void Admin::serve_diff(const Request& request, const Respond& respond) {
   const absl::StatusOr<Diff> diff = hooks_.diff(wish["config"].get<std::string>());
   if (!diff.ok()) return respond(http_error(422, std::string(diff.status().message())));
   respond(json_response(200, to_json(*diff)));
+}
+
+void Admin::serve_endpoint(const Request& request, const Respond& respond) {
+  const std::optional<EndpointWish> wish = read_wish(request.body);
+  if (!wish) {
+    return respond(http_error(
+        400,
+        "the body must be {\"service\", \"address\", \"action\": \"drain\", \"ready\", \"down\" or "
+        "\"weight\", \"weight\": 0 to 1000000}"));
+  }
+  const absl::StatusOr<std::string> text = hooks_.change_endpoint(*wish);
+  if (!text.ok()) {
+    const int status = absl::IsNotFound(text.status()) ? 404 : 422;
+    return respond(http_error(status, std::string(text.status().message())));
+  }
+  const nlohmann::json in_force = text->empty() ? nlohmann::json() : nlohmann::json(*text);
+  respond(json_response(200, {{"override", in_force}}));
 }
 
 void Admin::serve_drain(const Request&, const Respond& respond) {

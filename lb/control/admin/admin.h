@@ -16,6 +16,7 @@
 #include "lb/control/admin/admin_socket.h"
 #include "lb/control/admin/diff.h"
 #include "lb/control/admin/http_server.h"
+#include "lb/control/overrides.h"
 #include "lb/event/engine.h"
 #include "lb/util/log.h"
 
@@ -36,6 +37,8 @@ struct AdminHooks {
   std::function<void(std::function<void(const ReloadOutcome&)>)> reload;
   // What going over to the file at that path would change.
   std::function<absl::StatusOr<Diff>(const std::string& path)> diff;
+  // Carries it out, and says what is overridden then, "" for nothing.
+  std::function<absl::StatusOr<std::string>(const EndpointWish& wish)> change_endpoint;
   // Why the process should get no traffic; empty when it should.
   std::function<std::string()> not_ready;
   // Begins the drain sequence; a second call changes nothing.
@@ -74,6 +77,7 @@ class Admin {
   void serve_front(const Request& request, const Respond& respond);
   void serve_reload(const Request& request, const Respond& respond);
   void serve_diff(const Request& request, const Respond& respond);
+  void serve_endpoint(const Request& request, const Respond& respond);
   void serve_drain(const Request& request, const Respond& respond);
 
   event::Engine& engine_;

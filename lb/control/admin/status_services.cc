@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "lb/control/overrides.h"
 
 namespace lb::control {
 namespace {
@@ -33,6 +34,7 @@ std::string label_of(const config::Endpoint& endpoint, uint16_t port) {
 nlohmann::json endpoint_status(const std::string& service, const config::Endpoint& endpoint,
                                uint16_t port, const LiveEndpoints& live) {
   const auto found = live.find({service, label_of(endpoint, port)});
+  const std::string overridden = found == live.end() ? "" : override_text(*found->second);
   const bool is_path = !endpoint.path.empty();
   const std::string& host = endpoint.hostname.empty() ? endpoint.address : endpoint.hostname;
   return {{"address", is_path ? endpoint.path : host},
@@ -40,7 +42,7 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
           {"healthy", endpoint.ready},
           {"weight", endpoint.weight},
           {"active", found == live.end() ? 0 : found->second->active()},
-          {"override", nullptr}};
+          {"override", overridden.empty() ? nlohmann::json() : nlohmann::json(overridden)}};
 }
 
 nlohmann::json service_status(const config::Service& service, const LiveEndpoints& live) {

@@ -128,6 +128,22 @@ int drain(const Options& options) {
   return kSuccess;
 }
 
+int endpoint(const Options& options) {
+  nlohmann::json wish = {
+      {"service", options.service}, {"address", options.address}, {"action", options.action}};
+  if (options.weight) wish["weight"] = *options.weight;
+  const std::optional<Answer> answer =
+      ask(options, "POST", "/endpoint",
+          wish.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  if (!answer) return kFailure;
+  if (answer->status != kOK) return say_error(*answer);
+  const auto in_force = answer->json.find("override");
+  const bool is_overridden = in_force != answer->json.end() && in_force->is_string();
+  fmt::print("{} {}: {}\n", options.service, options.address,
+             is_overridden ? in_force->get<std::string>() : "as the file says");
+  return kSuccess;
+}
+
 // Whoever listens on that path may be somebody else, with JSON of another shape.
 int guarded(int (*command)(const Options&), const Options& options) {
   try {
@@ -145,5 +161,6 @@ int reload_command(const Options& options) { return guarded(reload, options); }
 int diff_command(const Options& options) { return guarded(diff, options); }
 int ready_command(const Options& options) { return guarded(ready, options); }
 int drain_command(const Options& options) { return guarded(drain, options); }
+int endpoint_command(const Options& options) { return guarded(endpoint, options); }
 
 }  // namespace lb::control

@@ -1,5 +1,5 @@
 // The commands that talk to a running process over its control socket: status, reload, diff, ready,
-// drain. Each returns the exit status of the program; without an answer it is 1, after one line
+// drain, endpoint. Each returns the exit status of the program; without an answer it is 1, after one line
 // that says why. Main thread.
 #pragma once
 
@@ -12,5 +12,6 @@ int reload_command(const Options& options);
 int diff_command(const Options& options);
 int ready_command(const Options& options);
 int drain_command(const Options& options);
+int endpoint_command(const Options& options);
 
 }  // namespace lb::control

@@ -32,11 +32,21 @@ TEST_CASE("health board: every change is told once, and what changes nothing is 
   world.board.set_healthy(world.endpoint, false, 2, "refused");
   world.board.set_healthy(world.endpoint, false, 3, "refused again");
   world.board.set_ejected(world.endpoint, true, 4, "ejected");
-  world.board.set_healthy(world.endpoint, true, 5, "answers");
-  world.board.set_ejected(world.endpoint, false, 6, "readmitted");
+  world.board.set_ejected(world.endpoint, false, 5, "readmitted");
+  world.board.set_healthy(world.endpoint, true, 6, "answers");
   CHECK(world.told == std::vector<std::string>{"up>down refused", "down>down ejected",
-                                               "down>down answers", "down>up readmitted"});
+                                               "down>down readmitted", "down>up answers"});
   CHECK(world.endpoint->service().epoch() == 4);
+}
+
+TEST_CASE("health board: a check that succeeds ends an ejection, in one change") {
+  World world;
+  world.board.set_ejected(world.endpoint, true, 1, "ejected");
+  world.board.set_healthy(world.endpoint, true, 2, "answers");
+  world.board.set_healthy(world.endpoint, true, 3, "answers");
+  CHECK(world.told == std::vector<std::string>{"up>down ejected", "down>up answers"});
+  CHECK(!world.endpoint->is_ejected());
+  CHECK(world.endpoint->up_since_ms() == 2);
 }
 
 TEST_CASE("health board: an endpoint is new from when it comes up, however it went down") {
@@ -54,10 +64,10 @@ TEST_CASE("health board: an endpoint is new from when it comes up, however it we
 
 TEST_CASE("health board: another weight is a change that leaves the health alone") {
   World world;
-  world.board.set_weight_override(world.endpoint, 0, "operator");
-  world.board.set_weight_override(world.endpoint, 0, "operator");
+  world.board.set_weight_override(world.endpoint, 0, 1, "operator");
+  world.board.set_weight_override(world.endpoint, 0, 1, "operator");
   CHECK(world.endpoint->weight_override() == 0U);
-  world.board.set_weight_override(world.endpoint, std::nullopt, "file");
+  world.board.set_weight_override(world.endpoint, std::nullopt, 2, "file");
   CHECK(!world.endpoint->weight_override());
   CHECK(world.told == std::vector<std::string>{"up>up operator", "up>up file"});
   CHECK(world.endpoint->service().epoch() == 2);
