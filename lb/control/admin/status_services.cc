@@ -36,7 +36,7 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
   const bool is_path = !endpoint.path.empty();
   return {{"address", is_path ? endpoint.path : endpoint.address},
           {"port", is_path ? 0 : port},
-          {"healthy", endpoint.ready},
+          {"healthy", endpoint.ready && (found == live.end() || found->second->is_up())},
           {"weight", endpoint.weight},
           {"active", found == live.end() ? 0 : found->second->active()},
           {"override", nullptr}};
