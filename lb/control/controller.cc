@@ -86,7 +86,8 @@ absl::Status Controller::start() {
   deployment_ = std::make_unique<Deployment>(*engine_, log_, source_, deployment_hooks());
   if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
 
-  care_ = std::make_unique<EndpointCare>(*engine_, workers_, log_);
+  care_ =
+      std::make_unique<EndpointCare>(*engine_, workers_, log_, checks_for(raise_open_file_limit()));
   endpoints_watch_ = std::make_unique<EndpointsWatch>(
       *engine_,
       [this](const EndpointsWatch::Paths& paths) { return deployment_->refresh_endpoints(paths); });
@@ -109,7 +110,11 @@ absl::Status Controller::start() {
   chosen_ = *std::move(chosen);
   admin_ = std::make_unique<Admin>(*engine_, log_, admin_hooks());
   admin_->open(admin_config_);
-  deployment_->start(workers_, [this](const absl::Status& status) { on_started(status); });
+  // From the loop, whose clock is right then: the first health checks go by it.
+  engine_->post([this] {
+    if (is_over_) return;
+    deployment_->start(workers_, [this](const absl::Status& status) { on_started(status); });
+  });
   return absl::OkStatus();
 }
 
@@ -118,7 +123,13 @@ int64_t Controller::possible_connections(uint32_t workers) const {
   for (const proxy::ListenerSnapshot& listener : deployment_->deployed().snapshot->listeners) {
     addresses += listener.addresses.size();
   }
-  const uint64_t open_files = raise_open_file_limit() - pipes_.open_files(workers);
+  const uint64_t all_files = raise_open_file_limit();
+  const auto& services = deployment_->deployed().snapshot->services;
+  const bool has_checks = std::any_of(services.begin(), services.end(), [](const auto& service) {
+    return service.policy.active_check.has_value();
+  });
+  const uint64_t open_files =
+      all_files - pipes_.open_files(workers) - (has_checks ? checks_for(all_files) : 0);
   return connections_for(open_files, addresses * workers, workers);
 }
 
@@ -178,6 +189,10 @@ std::string Controller::serving() const {
 
 Deployment::Hooks Controller::deployment_hooks() {
   return {.on_begin = [this] { service_manager_.reloading(); },
+          .before_adopt =
+              [this](const Deployed& next, std::function<void()> go_on) {
+                care_->prepare(next, std::move(go_on));
+              },
           .on_end = [this](const absl::Status& status) { on_reloaded(status); },
           .on_endpoints_changed =
               [this] {
@@ -291,6 +306,10 @@ void Controller::warn_about_fixed_settings() {
 
 void Controller::begin_drain() {
   is_draining_ = true;
+  if (deployment_->deployed().generation == 0) {
+    is_over_ = true;  // nobody is served yet
+    return;
+  }
   const int64_t timeout_ms = runtime_.announce_grace_ms + runtime_.shutdown_timeout_ms;
   service_manager_.stopping(draining_sentence(budget_->used(), timeout_ms), timeout_ms);
   // A listener that a reload opened now would be one that nobody drains.

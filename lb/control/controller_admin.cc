@@ -68,6 +68,7 @@ std::string Controller::metrics() {
                        .reload = deployment_->reload_state(),
                        .workers = worker_stats(),
                        .figures = worker_figures(),
+                       .checks = care_->checker().figures(),
                        .engine = chosen_.kind,
                        .version = SLUICE_VERSION,
                        .usage = process_usage()});

@@ -133,7 +133,18 @@ absl::Status Deployment::refuse(std::vector<config::Fault> faults, std::string e
   return absl::InvalidArgumentError(error);
 }
 
-void Deployment::adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners) {
+void Deployment::adopt(Deployed next, Listeners listeners) {
+  struct Held {
+    Deployed next;
+    Listeners listeners;
+  };
+  // A std::function is to be copied, which sockets are not.
+  const auto held = std::make_shared<Held>(Held{std::move(next), std::move(listeners)});
+  hooks_.before_adopt(
+      held->next, [this, held] { hand_over(std::move(held->next), std::move(held->listeners)); });
+}
+
+void Deployment::hand_over(Deployed next, Listeners listeners) {
   if (attempt_ != Attempt::kEndpoints) {
     report(next);
     next.generation = current_.generation + 1;

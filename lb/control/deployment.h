@@ -60,6 +60,9 @@ class Deployment {
   // is told what came of it; and after a change of endpoints. All must be set.
   struct Hooks {
     std::function<void()> on_begin;
+    // Every configuration before the workers get it, the first one too: they do when `go_on` is
+    // called, at once or from the loop.
+    std::function<void(const Deployed& next, std::function<void()> go_on)> before_adopt;
     OnDone on_end;
     std::function<void()> on_endpoints_changed;
   };
@@ -116,7 +119,9 @@ class Deployment {
   void begin_next();
   absl::Status apply();
   absl::Status refuse(std::vector<config::Fault> faults, std::string error);
-  void adopt(Deployed next, std::vector<std::vector<proxy::BoundListener>> listeners);
+  using Listeners = std::vector<std::vector<proxy::BoundListener>>;  // by worker
+  void adopt(Deployed next, Listeners listeners);
+  void hand_over(Deployed next, Listeners listeners);
   void on_worker_done();
   void finish(const absl::Status& status);
   void report(const Deployed& deployed);

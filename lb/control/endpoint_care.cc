@@ -1,19 +1,45 @@
 #include "lb/control/endpoint_care.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "lb/control/listed_endpoints.h"
 
 namespace lb::control {
+namespace {
+
+using Followed = health::HealthChecker::Followed;
+
+std::vector<Followed> followed_in(const proxy::Snapshot& snapshot) {
+  std::vector<Followed> followed;
+  for (const proxy::ServiceSnapshot& service : snapshot.services) {
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      followed.push_back(
+          {entry.endpoint, service.policy.active_check, service.policy.proxy_header.version});
+    }
+  }
+  return followed;
+}
+
+}  // namespace
 
 EndpointCare::EndpointCare(event::Engine& engine, const Deployment::Workers& workers,
-                           util::Log& log)
+                           util::Log& log, uint32_t max_probes)
     : engine_(engine),
       log_(log),
       overrides_(board_, log),
       passive_checks_(engine, log, board_),
-      closing_(workers, board_) {
+      closing_(workers, board_),
+      checker_(engine, board_, max_probes, static_cast<uint64_t>(util::clock_ns(CLOCK_REALTIME))) {
   board_.follow([this](const health::HealthChange& change) { log_change(change); });
+}
+
+void EndpointCare::prepare(const Deployed& next, std::function<void()> on_known) {
+  using Wanted = health::FirstResults::Wanted;
+  checker_.follow(followed_in(*next.snapshot));
+  const Wanted wanted = std::exchange(is_start_, false) ? Wanted::kAll : Wanted::kOnePerService;
+  checker_.await_first_results(wanted, std::move(on_known));
 }
 
 void EndpointCare::follow(const Deployed& deployed) {
@@ -35,10 +61,10 @@ absl::StatusOr<std::string> EndpointCare::change(const Deployed& deployed,
   return override_text(*(*endpoint)->live);
 }
 
-void EndpointCare::stop() {}
+void EndpointCare::stop() { checker_.stop(); }
 
 void EndpointCare::log_change(const health::HealthChange& change) {
-  if (change.was_up == change.is_up) return;
+  if (change.was_up == change.is_up && !change.is_first) return;
   const util::Log::Fields fields = {{"service", change.endpoint->service().name()},
                                     {"endpoint", change.endpoint->label()},
                                     {"why", std::string(change.why)}};

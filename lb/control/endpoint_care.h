@@ -2,6 +2,9 @@
 // what follows when they change. Control thread.
 #pragma once
 
+#include <cstdint>
+#include <functional>
+
 #include "absl/status/statusor.h"
 #include "lb/control/deployment.h"
 #include "lb/control/endpoint_closing.h"
@@ -9,19 +12,25 @@
 #include "lb/control/passive_checks.h"
 #include "lb/event/engine.h"
 #include "lb/health/health_board.h"
+#include "lb/health/health_checker.h"
 #include "lb/util/log.h"
 
 namespace lb::control {
 
 class EndpointCare {
  public:
-  // All must outlive it; the workers may come later.
-  EndpointCare(event::Engine& engine, const Deployment::Workers& workers, util::Log& log);
+  // At most `max_probes` health checks at a time. All must outlive it; the workers may come later.
+  EndpointCare(event::Engine& engine, const Deployment::Workers& workers, util::Log& log,
+               uint32_t max_probes);
   EndpointCare(const EndpointCare&) = delete;
   EndpointCare& operator=(const EndpointCare&) = delete;
 
   health::HealthBoard& board() { return board_; }
+  const health::HealthChecker& checker() const { return checker_; }
 
+  // Before the workers get this configuration: goes over to its health checks, and calls back when
+  // enough is known of new endpoints for traffic to begin (health_checker.h); at once, mostly.
+  void prepare(const Deployed& next, std::function<void()> on_known);
   // Takes care of the endpoints of this configuration from now on: after the start, a reload, and a
   // change of endpoints. What is known of those that stay is kept.
   void follow(const Deployed& deployed);
@@ -46,6 +55,8 @@ class EndpointCare {
   Overrides overrides_;
   PassiveChecks passive_checks_;
   EndpointClosing closing_;
+  health::HealthChecker checker_;
+  bool is_start_ = true;  // no prepare() yet
 };
 
 }  // namespace lb::control

@@ -64,6 +64,11 @@ PipeBudget pipes_for(uint64_t open_files, uint64_t user_pages, uint32_t workers)
   return {static_cast<uint32_t>(per_worker(size_bytes)), size_bytes};
 }
 
+uint32_t checks_for(uint64_t open_files) {
+  constexpr uint64_t kEnough = 256;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(open_files / 16, 1, kEnough));
+}
+
 int64_t connections_for(uint64_t open_files, uint64_t listening_sockets, uint32_t workers) {
   // Standard streams, logs, libraries; an engine's own; and for each listening socket itself and a
   // connection that is being accepted while the last room goes.

@@ -27,6 +27,10 @@ uint64_t pipe_user_pages();
 // room for a fair number of big ones.
 PipeBudget pipes_for(uint64_t open_files, uint64_t user_pages, uint32_t workers);
 
+// How many health checks may be under way at a time: enough for a thousand endpoints that do not
+// answer, by default, and at most a sixteenth of the descriptors.
+uint32_t checks_for(uint64_t open_files);
+
 // How many connections so many descriptors carry, two each, with a reserve for everything else.
 int64_t connections_for(uint64_t open_files, uint64_t listening_sockets, uint32_t workers);
 

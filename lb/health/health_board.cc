@@ -2,6 +2,18 @@
 
 namespace lb::health {
 
+void HealthBoard::assume_healthy(const EndpointPtr& endpoint, bool is_healthy) {
+  if (endpoint->is_healthy() == is_healthy) return;
+  endpoint->set_healthy(is_healthy);
+  endpoint->service().advance_epoch();
+}
+
+void HealthBoard::confirm_unhealthy(const EndpointPtr& endpoint, std::string_view why) {
+  const HealthChange change = {
+      .endpoint = endpoint, .was_up = false, .is_up = false, .is_first = true, .why = why};
+  for (const Follower& follower : followers_) follower(change);
+}
+
 void HealthBoard::set_healthy(const EndpointPtr& endpoint, bool is_healthy, util::MonoTimeMs now_ms,
                               std::string_view why) {
   const bool readmits = is_healthy && endpoint->is_ejected();
@@ -40,7 +52,13 @@ void HealthBoard::tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeM
   const bool is_up = endpoint->is_up();
   if (is_up && !was_up) endpoint->set_up_since_ms(now_ms);
   endpoint->service().advance_epoch();
-  for (const Follower& follower : followers_) follower({endpoint, was_up, is_up, why, now_ms});
+  const HealthChange change = {.endpoint = endpoint,
+                               .was_up = was_up,
+                               .is_up = is_up,
+                               .is_first = false,
+                               .why = why,
+                               .now_ms = now_ms};
+  for (const Follower& follower : followers_) follower(change);
 }
 
 }  // namespace lb::health

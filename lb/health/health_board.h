@@ -17,8 +17,9 @@ namespace lb::health {
 struct HealthChange {
   std::shared_ptr<balance::Endpoint> endpoint;
   bool was_up = false;
-  bool is_up = false;    // Endpoint::is_up(); the same as before when only a weight has changed
-  std::string_view why;  // in words, for the log; valid during the call
+  bool is_up = false;     // Endpoint::is_up(); the same as before when only a weight has changed
+  bool is_first = false;  // it has not been up yet, and now it is known why
+  std::string_view why;   // in words, for the log; valid during the call
   util::MonoTimeMs now_ms = 0;
 };
 
@@ -34,6 +35,11 @@ class HealthBoard {
   // Called after every change, in the order in which they asked for it; for as long as the board
   // lives.
   void follow(Follower follower) { followers_.push_back(std::move(follower)); }
+
+  // What the endpoint is taken for while nothing is known of it; nobody is told.
+  void assume_healthy(const EndpointPtr& endpoint, bool is_healthy);
+  // It was assumed to be unhealthy, and it is.
+  void confirm_unhealthy(const EndpointPtr& endpoint, std::string_view why);
 
   // Each does nothing where nothing changes. A check that has succeeded also ends an ejection, so
   // every success is worth telling while there is one.

@@ -179,6 +179,11 @@ void write_endpoint_gauges(MetricsText& text, const proxy::Snapshot& snapshot) {
     text.sample({{"service", name.first}, {"endpoint", name.second}},
                 uint64_t{entry->endpoint->active()});
   }
+  text.family("sluice_endpoint_healthy", Type::kGauge, "1 when nothing is known against it.");
+  for (const auto& [name, entry] : endpoints) {
+    text.sample({{"service", name.first}, {"endpoint", name.second}},
+                uint64_t{entry->endpoint->is_up() ? 1U : 0U});
+  }
   text.family("sluice_endpoint_weight", Type::kGauge, "The endpoint's weight as it is used.");
   for (const auto& [name, entry] : endpoints) {
     text.sample({{"service", name.first}, {"endpoint", name.second}}, uint64_t{entry->weight});
@@ -194,6 +199,23 @@ void write_pending(MetricsText& text, const proxy::Snapshot& snapshot) {
   text.family("sluice_service_pending", Type::kGauge,
               "Connections that wait because all endpoints have as many as they may.");
   for (const auto& [name, count] : pending) text.sample({{"service", name}}, uint64_t{count});
+}
+
+void write_checks(MetricsText& text, const MetricsInput& input) {
+  std::map<Name, const health::CheckResults*> endpoints;
+  for (const CheckFigures& figures : input.checks) {
+    endpoints.emplace(Name(figures.endpoint->service().name(), figures.endpoint->label()),
+                      &figures.results);
+  }
+  text.family("sluice_health_checks_total", Type::kCounter,
+              "Active health checks that have ended.");
+  for (const auto& [name, results] : endpoints) {
+    for (size_t i = 0; i < results->size(); ++i) {
+      const std::string_view result = to_string(static_cast<health::ProbeResult>(i));
+      text.sample({{"service", name.first}, {"endpoint", name.second}, {"result", result}},
+                  (*results)[i]);
+    }
+  }
 }
 
 void write_config(MetricsText& text, const MetricsInput& input) {
@@ -263,6 +285,7 @@ std::string metrics_text(const MetricsInput& input) {
   write_endpoint_counters(text, input);
   write_endpoint_gauges(text, *input.deployed.snapshot);
   write_pending(text, *input.deployed.snapshot);
+  write_checks(text, input);
   write_config(text, input);
   write_workers(text, input);
   write_process(text, input);

@@ -10,6 +10,7 @@
 #include "lb/control/admin/process_usage.h"
 #include "lb/control/deployment.h"
 #include "lb/event/engine_factory.h"
+#include "lb/health/health_checker.h"
 #include "lb/proxy/stats.h"
 
 namespace lb::control {
@@ -20,11 +21,15 @@ struct WorkerFigures {
   uint64_t handed_over = 0;  // connections, to other workers
 };
 
+// Of one endpoint that is checked.
+using CheckFigures = health::HealthChecker::Figures;
+
 struct MetricsInput {
   const Deployed& deployed;
   const ReloadState& reload;
   std::vector<const proxy::WorkerStats*> workers;
   std::vector<WorkerFigures> figures;  // as `workers`
+  std::vector<CheckFigures> checks;
   event::EngineKind engine;
   std::string_view version;
   ProcessUsage usage;

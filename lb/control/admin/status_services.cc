@@ -39,7 +39,7 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
   const std::string& host = endpoint.hostname.empty() ? endpoint.address : endpoint.hostname;
   return {{"address", is_path ? endpoint.path : host},
           {"port", is_path ? 0 : port},
-          {"healthy", endpoint.ready},
+          {"healthy", endpoint.ready && (found == live.end() || found->second->is_up())},
           {"weight", endpoint.weight},
           {"active", found == live.end() ? 0 : found->second->active()},
           {"override", overridden.empty() ? nlohmann::json() : nlohmann::json(overridden)}};

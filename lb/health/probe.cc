@@ -1,0 +1,187 @@
+#include "lb/health/probe.h"
+
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "fmt/format.h"
+#include "lb/health/own_header.h"
+#include "lb/util/assert.h"
+
+namespace lb::health {
+namespace {
+
+constexpr uint32_t kReadBytes = 16 * 1024;
+
+// Errors that say something of this host and nothing of the server.
+bool is_own_fault(int error) {
+  switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case EADDRNOTAVAIL:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(ProbeResult result) {
+  switch (result) {
+    case ProbeResult::kSuccess:
+      return "success";
+    case ProbeResult::kFailure:
+      return "failure";
+    case ProbeResult::kTimeout:
+      return "timeout";
+    case ProbeResult::kNone:
+      break;
+  }
+  return "none";
+}
+
+Probe::Probe(event::Engine& engine, Owner& owner) : engine_(engine), owner_(owner) {
+  connect_.bind<&Probe::on_connected>(this);
+  recv_.bind<&Probe::on_recv>(this);
+  send_.bind<&Probe::on_sent>(this);
+  timer_.bind<&Probe::on_timer>(this);
+}
+
+Probe::~Probe() { LB_ASSERT(is_idle()); }
+
+void Probe::start(const net::Address& address, config::ProxyVersion proxy, int64_t timeout_ms,
+                  std::unique_ptr<Dialogue> dialogue) {
+  LB_ASSERT(is_idle());
+  address_ = &address;
+  proxy_ = proxy;
+  timeout_ms_ = timeout_ms;
+  dialogue_ = std::move(dialogue);
+  is_connected_ = false;
+  fd_ = engine_.open_stream_socket(address.family());
+  if (fd_ < 0) {
+    // The owner is told from the loop, as always.
+    state_ = State::kClosing;
+    result_ = ProbeResult::kNone;
+    why_ = fmt::format("socket: {}", std::strerror(-fd_));
+    return engine_.timers().start(timer_, engine_.now_ms());
+  }
+  state_ = State::kConnecting;
+  engine_.timers().start(timer_, engine_.now_ms() + timeout_ms);
+  engine_.connect(connect_, fd_, address);
+}
+
+void Probe::cancel() {
+  if (state_ == State::kConnecting || state_ == State::kTalking) finish(ProbeResult::kNone, "");
+}
+
+void Probe::on_connected(event::Completion completion) {
+  if (state_ == State::kConnecting) {
+    if (completion.result < 0) {
+      finish(is_own_fault(-completion.result) ? ProbeResult::kNone : ProbeResult::kFailure,
+             fmt::format("connect: {}", std::strerror(-completion.result)));
+    } else {
+      is_connected_ = true;
+      state_ = State::kTalking;
+      std::string header;
+      if (proxy_ != config::ProxyVersion::kNone) {
+        header = own_header(proxy_, engine_.local_address(fd_), *address_);
+      }
+      take(dialogue_->begin(), std::move(header));
+    }
+  }
+  settle();
+}
+
+void Probe::on_recv(event::Completion completion) {
+  const event::BufferLease lease = std::move(recv_.lease);
+  if (state_ == State::kTalking) {
+    if (completion.result < 0) {
+      finish(ProbeResult::kFailure,
+             fmt::format("{}: {}", std::strerror(-completion.result), dialogue_->missing()));
+    } else if (completion.result == 0) {
+      take(dialogue_->on_end());
+    } else {
+      const std::span<const std::byte> bytes = lease.bytes();
+      take(dialogue_->on_bytes({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    }
+  }
+  settle();
+}
+
+void Probe::on_sent(event::Completion completion) {
+  if (state_ == State::kTalking) {
+    if (completion.result < 0) {
+      finish(ProbeResult::kFailure, fmt::format("send: {}", std::strerror(-completion.result)));
+    } else {
+      go_on();
+    }
+  }
+  settle();
+}
+
+void Probe::on_timer() {
+  switch (state_) {
+    case State::kConnecting:
+      finish(ProbeResult::kTimeout, fmt::format("timeout after {} ms: connect", timeout_ms_));
+      break;
+    case State::kTalking:
+      finish(ProbeResult::kTimeout,
+             fmt::format("timeout after {} ms: {}", timeout_ms_, dialogue_->missing()));
+      break;
+    case State::kClosing:
+    case State::kIdle:
+      break;
+  }
+  settle();
+}
+
+void Probe::take(DialogueStep step, std::string head) {
+  out_ = std::move(head);
+  out_ += step.send;
+  step_ = std::move(step);
+  if (out_.empty()) return go_on();
+  engine_.send(send_, fd_, std::as_bytes(std::span(out_)));
+}
+
+void Probe::go_on() {
+  switch (step_.kind) {
+    case DialogueStep::Kind::kMore:
+      return engine_.recv(recv_, fd_, kReadBytes);
+    case DialogueStep::Kind::kSuccess:
+      return finish(ProbeResult::kSuccess, "");
+    case DialogueStep::Kind::kFailure:
+      return finish(ProbeResult::kFailure, std::move(step_.why));
+  }
+}
+
+void Probe::finish(ProbeResult result, std::string why) {
+  state_ = State::kClosing;
+  result_ = result;
+  why_ = std::move(why);
+  engine_.timers().stop(timer_);
+  engine_.cancel(connect_);
+  engine_.cancel(recv_);
+  engine_.cancel(send_);
+}
+
+void Probe::settle() {
+  if (state_ != State::kClosing || timer_.is_running()) return;
+  if (connect_.in_flight() || recv_.in_flight() || send_.in_flight()) return;
+  if (fd_ >= 0) {
+    if (is_connected_) engine_.shutdown_write(fd_);
+    engine_.close(std::exchange(fd_, -1),
+                  is_connected_ ? event::CloseMode::kReset : event::CloseMode::kFin);
+  }
+  state_ = State::kIdle;
+  dialogue_.reset();
+  const ProbeResult result = result_;
+  const std::string why = std::move(why_);
+  owner_.on_probe_done(result, why);
+}
+
+}  // namespace lb::health
