@@ -129,7 +129,8 @@ void measure_counters() {
       pause(i);
     }
   });
-  const auto endpoint = std::make_shared<balance::Endpoint>(net::Address());
+  const auto endpoint = std::make_shared<balance::Endpoint>(
+      net::Address(), std::make_shared<balance::ServiceState>("s"));
   measure("endpoint: active up and down", kCount, [&](int /*thread*/, int count) {
     for (int i = 0; i < count; ++i) {
       endpoint->add_active();

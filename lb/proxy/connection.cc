@@ -69,7 +69,7 @@ balance::Endpoint& Connection::endpoint() const {
 }
 
 void Connection::start() {
-  if (table_.log_.is_on()) {
+  if (table_.log_.is_on() || router_->asks_for_client(service_)) {
     client_ = std::make_unique<net::Address>(engine().peer_address(fd(Side::kDownstream)));
   }
   flow_from(Side::kDownstream).start_reading();
@@ -83,7 +83,7 @@ void Connection::dial() {
   const util::MonoTimeMs total_deadline_ms = accepted_ms_ + retry.retry_total_timeout_ms;
   uint32_t next = balance::kNoEndpoint;
   if (tried_.size() < retry.retry_max_attempts && now_ms < total_deadline_ms) {
-    next = router_->pick(service_, tried_);
+    next = router_->pick(service_, {tried_, now_ms, client_.get()});
   }
   if (next == balance::kNoEndpoint) return close(reason_);
   const net::Address& address = service().endpoints[next].endpoint->address();

@@ -135,7 +135,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   CloseReason reason_ = CloseReason::kNoBackend;
   std::optional<Side> first_fin_;
   std::optional<Side> first_reset_;
-  std::unique_ptr<net::Address> client_;  // for the access log, when it is on
+  std::unique_ptr<net::Address> client_;  // for the access log and for choices that ask for it
 };
 
 }  // namespace lb::proxy

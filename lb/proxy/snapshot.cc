@@ -54,15 +54,19 @@ class Compiler {
     compiled.name = to_string(service.name);
     compiled.policy = service.policy;
     for (const config::Endpoint& endpoint : service.endpoints) {
-      if (!endpoint.usable()) continue;
       const uint16_t target_port = service.ports[backend.port].target_port;
       const absl::StatusOr<net::Address> address =
           endpoint.path.empty()
               ? net::Address::parse(endpoint.address, endpoint.port ? endpoint.port : target_port)
               : net::Address::from_unix_path(endpoint.path);
       if (!address.ok()) return address.status();
-      compiled.endpoints.push_back(
-          {registry_.find_or_make(compiled.name, *address), endpoint.weight});
+      compiled.endpoints.push_back({registry_.find_or_make(compiled.name, *address),
+                                    endpoint.weight, endpoint.ready, endpoint.priority});
+    }
+    if (compiled.policy.load_balancer == config::LoadBalancerType::kConsistentHash) {
+      const config::ConsistentHash& hash = compiled.policy.consistent_hash;
+      compiled.hash_tiers = balance::make_hash_tiers(compiled.endpoints, hash.table_size, hash.seed,
+                                                     registry_.maglev_tables());
     }
     snapshot_->services.push_back(std::move(compiled));
     return snapshot_->services.size() - 1;

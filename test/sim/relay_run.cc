@@ -50,8 +50,10 @@ std::shared_ptr<const proxy::Snapshot> RelayRun::make_snapshot(const RunPlan& pl
     proxy::ServiceSnapshot service;
     service.name = fmt::format("s{}", i);
     service.policy = connection.service;
+    const auto state = std::make_shared<balance::ServiceState>(service.name);
     for (size_t e = 0; e < connection.endpoints.size(); ++e) {
-      service.endpoints.push_back({std::make_shared<balance::Endpoint>(address_of(i, e)), 1});
+      service.endpoints.push_back(
+          {std::make_shared<balance::Endpoint>(address_of(i, e), state), 1});
     }
     snapshot->services.push_back(std::move(service));
     proxy::RouteSnapshot route;

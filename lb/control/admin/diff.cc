@@ -83,6 +83,7 @@ std::map<Name, const balance::WeightedEndpoint*> endpoints_of(const proxy::Snaps
   std::map<Name, const balance::WeightedEndpoint*> endpoints;
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      if (!entry.is_usable()) continue;
       endpoints[{service.name, entry.endpoint->label()}] = &entry;
     }
   }
@@ -110,7 +111,7 @@ Diff diff(const Deployed& from, const Deployed& to,
   const auto old_endpoints = endpoints_of(*from.snapshot);
   const auto new_endpoints = endpoints_of(*to.snapshot);
   result.endpoints = count_changes(old_endpoints, new_endpoints, [](const auto* a, const auto* b) {
-    return a->weight == b->weight;
+    return a->weight == b->weight && a->priority == b->priority;
   });
   for (const proxy::WorkerStats* worker : stats) {
     for (const auto& [name, block] : worker->listeners()) {
