@@ -20,6 +20,9 @@ AdminHooks Controller::admin_hooks() {
     reload_for_admin(std::move(on_done));
   };
   hooks.diff = [this](const std::string& path) { return diff_with(path); };
+  hooks.lookup = [this](const std::string& service, const std::string& address) {
+    return lookup(*deployment_->deployed().snapshot, service, address, util::mono_now_ms());
+  };
   hooks.not_ready = [this] { return not_ready(); };
   hooks.drain = [this] {
     if (!is_draining_) begin_drain();

@@ -14,6 +14,7 @@ enum class Command {
   kStatus,
   kReload,
   kDiff,
+  kLookup,
   kReady,
   kDrain,
   kRun,
@@ -38,7 +39,9 @@ struct Options {
   // For the commands that talk to a running process.
   std::string socket_path = config::kDefaultControlSocket;
   int64_t timeout_ms = 30'000;
-  bool wait = false;  // reload: changes nothing, since it always waits
+  std::string service;  // lookup: "name" or "namespace/name"
+  std::string address;  // lookup: the client's
+  bool wait = false;    // reload: changes nothing, since it always waits
 };
 
 // What came of the command line: options, or an exit status when everything has been said already
