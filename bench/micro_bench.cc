@@ -3,8 +3,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "lb/balance/consistent_hash.h"
+#include "lb/balance/least_connections.h"
+#include "lb/balance/random_choice.h"
+#include "lb/balance/round_robin.h"
+#include "lb/balance/selection.h"
 #include "lb/balance/smooth_weighted.h"
 #include "lb/event/buffer_pool.h"
 #include "lb/event/timer_wheel.h"
@@ -60,6 +66,61 @@ void measure_picks(size_t endpoints) {
   measure(name, [&](int) { order.pick([](size_t) { return true; }); });
 }
 
+// A service whose weights are 1 to `weights`, over and over.
+std::vector<balance::WeightedEndpoint> service_of(size_t endpoints, size_t weights) {
+  const auto state = std::make_shared<balance::ServiceState>("s");
+  std::vector<balance::WeightedEndpoint> service;
+  for (size_t i = 0; i < endpoints; ++i) {
+    const std::string ip = "10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256);
+    service.push_back({std::make_shared<balance::Endpoint>(*net::Address::parse(ip, 80), state),
+                       static_cast<uint32_t>(1 + i % weights)});
+  }
+  return service;
+}
+
+template <typename MakeBalancer>
+void measure_choice(const char* type, size_t endpoints, size_t weights, MakeBalancer make) {
+  const std::vector<balance::WeightedEndpoint> service = service_of(endpoints, weights);
+  balance::MaglevTables tables;
+  const std::vector<balance::HashTier> tiers = balance::make_hash_tiers(service, 65'537, 0, tables);
+  balance::Selection selection(service, {}, [&](uint32_t) { return make(tiers.front()); });
+  std::vector<net::Address> clients;
+  for (int i = 0; i < 256; ++i) {
+    clients.push_back(*net::Address::parse("192.0.2." + std::to_string(i), 1));
+  }
+  char name[64];
+  std::snprintf(name, sizeof(name), "%s, %zu endpoints, %zu weights", type, endpoints, weights);
+  measure(name, [&](int i) {
+    selection.pick({{}, 0, &clients[static_cast<size_t>(i) % clients.size()]});
+  });
+}
+
+void measure_choices(size_t endpoints, size_t weights) {
+  measure_choice("LeastConnections", endpoints, weights, [](const balance::HashTier&) {
+    return std::make_unique<balance::LeastConnections>(1);
+  });
+  measure_choice("RoundRobin", endpoints, weights,
+                 [](const balance::HashTier&) { return std::make_unique<balance::RoundRobin>(1); });
+  measure_choice("Random", endpoints, weights, [](const balance::HashTier&) {
+    return std::make_unique<balance::RandomChoice>(1);
+  });
+  measure_choice("ConsistentHash", endpoints, weights, [](const balance::HashTier& tier) {
+    return std::make_unique<balance::ConsistentHash>(tier, balance::SourcePrefix());
+  });
+}
+
+void measure_tables() {
+  for (const size_t endpoints : {3U, 1000U}) {
+    const std::vector<balance::WeightedEndpoint> service = service_of(endpoints, 7);
+    const int64_t begin_ns = util::clock_ns(CLOCK_MONOTONIC);
+    balance::MaglevTables tables;
+    balance::make_hash_tiers(service, 65'537, 0, tables);
+    const int64_t spent_ns = util::clock_ns(CLOCK_MONOTONIC) - begin_ns;
+    std::printf("Maglev table of 65537, %zu endpoints: %.1f ms\n", endpoints,
+                static_cast<double>(spent_ns) / 1e6);
+  }
+}
+
 struct Thousand {
   char bytes[1000];
 };
@@ -78,5 +139,8 @@ int main() {
   lb::bench::measure_memory();
   lb::bench::measure_timers();
   for (const size_t endpoints : {3U, 100U, 1000U}) lb::bench::measure_picks(endpoints);
+  for (const size_t endpoints : {3U, 1000U}) lb::bench::measure_choices(endpoints, 7);
+  lb::bench::measure_choices(1000, 1000);
+  lb::bench::measure_tables();
   return 0;
 }

@@ -24,6 +24,8 @@ int main(int argc, char** argv) {
       return lb::control::reload_command(*parsed.options);
     case lb::control::Command::kDiff:
       return lb::control::diff_command(*parsed.options);
+    case lb::control::Command::kLookup:
+      return lb::control::lookup_command(*parsed.options);
     case lb::control::Command::kReady:
       return lb::control::ready_command(*parsed.options);
     case lb::control::Command::kDrain:

@@ -26,6 +26,7 @@ std::shared_ptr<Endpoint> EndpointRegistry::find_or_make(const std::string& serv
 void EndpointRegistry::forget_gone() {
   absl::erase_if(endpoints_, [](const auto& entry) { return entry.second.expired(); });
   absl::erase_if(services_, [](const auto& entry) { return entry.second.expired(); });
+  maglev_tables_.forget_gone();
 }
 
 }  // namespace lb::balance

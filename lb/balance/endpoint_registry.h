@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "lb/balance/endpoint.h"
+#include "lb/balance/maglev_tables.h"
 #include "lb/balance/service_state.h"
 #include "lb/net/address.h"
 
@@ -20,6 +21,8 @@ class EndpointRegistry {
   std::shared_ptr<ServiceState> find_or_make(const std::string& service);
   std::shared_ptr<Endpoint> find_or_make(const std::string& service, const net::Address& address);
 
+  MaglevTables& maglev_tables() { return maglev_tables_; }
+
   // Drops the names of what is gone. Once after each configuration is often enough.
   void forget_gone();
 
@@ -29,6 +32,7 @@ class EndpointRegistry {
   absl::flat_hash_map<std::string, std::weak_ptr<ServiceState>> services_;
   // By service and label.
   absl::flat_hash_map<std::pair<std::string, std::string>, std::weak_ptr<Endpoint>> endpoints_;
+  MaglevTables maglev_tables_;
 };
 
 }  // namespace lb::balance

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "lb/balance/load_balancer.h"
+#include "lb/balance/weighted_endpoint.h"
 
 namespace lb::balance {
 namespace {
@@ -16,20 +17,14 @@ bool is_panic(const PendingQueue::Wish& wish) {
   return static_cast<size_t>(up) * 100 < wish.endpoints->size() * wish.panic_threshold_percent;
 }
 
-// Whether an endpoint takes connections at all, by what is known of it.
-bool is_offered(const PendingQueue::Wish& wish, const Endpoint& endpoint) {
-  const AdminState admin_state = endpoint.admin_state();
-  if (admin_state == AdminState::kDrain || admin_state == AdminState::kDown) return false;
-  return endpoint.is_up() || is_panic(wish);
-}
-
 bool may_go_to(const PendingQueue::Wish& wish, uint32_t index) {
-  return std::find(wish.tried.begin(), wish.tried.end(), index) == wish.tried.end() &&
-         is_offered(wish, *(*wish.endpoints)[index].endpoint);
+  if (std::find(wish.tried.begin(), wish.tried.end(), index) != wish.tried.end()) return false;
+  const WeightedEndpoint& entry = (*wish.endpoints)[index];
+  return entry.takes_part() && (entry.endpoint->is_up() || is_panic(wish));
 }
 
 double load_of(const WeightedEndpoint& entry) {
-  return static_cast<double>(entry.endpoint->active()) / std::max(entry.weight, 1U);
+  return static_cast<double>(entry.endpoint->active()) / entry.full_weight();
 }
 
 // Counts a connection in where there is room: at `freed`, or at the least loaded of all when that

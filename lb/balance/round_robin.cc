@@ -5,24 +5,40 @@
 namespace lb::balance {
 namespace {
 
-std::vector<uint32_t> weights_of(const std::vector<WeightedEndpoint>& endpoints) {
-  std::vector<uint32_t> weights;
-  weights.reserve(endpoints.size());
-  for (const WeightedEndpoint& entry : endpoints) weights.push_back(entry.weight);
-  return weights;
+// What is skipped costs a look at all candidates each.
+constexpr uint64_t kStarts = 16;
+
+bool is_same(std::span<const Candidate> a, std::span<const Candidate> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Candidate& left, const Candidate& right) {
+                      return left.index == right.index && left.weight == right.weight;
+                    });
 }
 
 }  // namespace
 
-RoundRobin::RoundRobin(const std::vector<WeightedEndpoint>& endpoints, uint64_t start)
-    : order_(weights_of(endpoints), start), retry_order_(weights_of(endpoints), start) {}
+void RoundRobin::set_candidates(std::span<const Candidate> candidates) {
+  if (is_same(candidates_, candidates)) return;
+  candidates_.assign(candidates.begin(), candidates.end());
+  order_.assign(candidates);
+  other_order_.reset();
+}
 
-uint32_t RoundRobin::pick(const PickContext& context) {
-  SmoothWeighted& order = context.tried.empty() ? order_ : retry_order_;
-  const size_t index = order.pick([&](size_t i) {
-    return std::find(context.tried.begin(), context.tried.end(), i) == context.tried.end();
-  });
-  return index == SmoothWeighted::kNone ? kNoEndpoint : static_cast<uint32_t>(index);
+uint32_t RoundRobin::pick(const Exclusion& excluded, const net::Address* /*client*/) {
+  if (candidates_.empty()) return kNoEndpoint;
+  return excluded.is_empty() ? order_.pick() : pick_other(excluded);
+}
+
+uint32_t RoundRobin::pick_other(const Exclusion& excluded) {
+  if (!other_order_) {
+    std::vector<uint32_t> weights;
+    weights.reserve(candidates_.size());
+    for (const Candidate& candidate : candidates_) weights.push_back(candidate.weight);
+    other_order_.emplace(weights, start_ % kStarts);
+  }
+  const size_t picked =
+      other_order_->pick([&](size_t i) { return !excluded.contains(candidates_[i].index); });
+  return picked == SmoothWeighted::kNone ? kNoEndpoint : candidates_[picked].index;
 }
 
 }  // namespace lb::balance

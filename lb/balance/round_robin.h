@@ -1,8 +1,10 @@
 // Round robin by weight: exact within a worker.
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "lb/balance/class_order.h"
 #include "lb/balance/load_balancer.h"
 #include "lb/balance/smooth_weighted.h"
 
@@ -11,15 +13,20 @@ namespace lb::balance {
 class RoundRobin final : public LoadBalancer {
  public:
   // Workers give different values for `start`, so that they do not all begin with one endpoint.
-  RoundRobin(const std::vector<WeightedEndpoint>& endpoints, uint64_t start);
+  explicit RoundRobin(uint64_t start) : start_(start), order_(start) {}
 
-  uint32_t pick(const PickContext& context) override;
+  void set_candidates(std::span<const Candidate> candidates) override;
+  uint32_t pick(const Exclusion& excluded, const net::Address* client) override;
 
  private:
-  SmoothWeighted order_;
-  // Retries have an order of their own: they would take the credit that first picks have earned,
-  // and resonate with them.
-  SmoothWeighted retry_order_;
+  uint32_t pick_other(const Exclusion& excluded);
+
+  const uint64_t start_;
+  std::vector<Candidate> candidates_;
+  ClassOrder order_;
+  // Those who may not have the next one have an order of their own: they would take the credit that
+  // first picks have earned, and resonate with them. Made when it is asked for.
+  std::optional<SmoothWeighted> other_order_;
 };
 
 }  // namespace lb::balance

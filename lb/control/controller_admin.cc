@@ -23,6 +23,9 @@ AdminHooks Controller::admin_hooks() {
   hooks.change_endpoint = [this](const EndpointWish& wish) {
     return care_->change(deployment_->deployed(), wish);
   };
+  hooks.lookup = [this](const std::string& service, const std::string& address) {
+    return lookup(*deployment_->deployed().snapshot, service, address, util::mono_now_ms());
+  };
   hooks.not_ready = [this] { return not_ready(); };
   hooks.drain = [this] {
     if (!is_draining_) begin_drain();

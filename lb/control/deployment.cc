@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "fmt/format.h"
 #include "lb/control/source_check.h"
 #include "lb/control/status.h"
@@ -21,6 +22,22 @@ void tell(const std::vector<Deployment::OnDone>& who, const absl::Status& status
 std::string place_of(const config::Fault& fault) {
   if (fault.where.line == 0) return fault.file;  // one that could not be read
   return fmt::format("{}:{}:{}", fault.file, fault.where.line, fault.where.column);
+}
+
+// Endpoints that were not served until now come up with the configuration.
+void begin_new_endpoints(const proxy::Snapshot& before, const proxy::Snapshot& next) {
+  absl::flat_hash_set<const balance::Endpoint*> known;
+  for (const proxy::ServiceSnapshot& service : before.services) {
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      known.insert(entry.endpoint.get());
+    }
+  }
+  const util::MonoTimeMs now_ms = util::mono_now_ms();
+  for (const proxy::ServiceSnapshot& service : next.services) {
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      if (!known.contains(entry.endpoint.get())) entry.endpoint->set_up_since_ms(now_ms);
+    }
+  }
 }
 
 }  // namespace
@@ -149,6 +166,7 @@ void Deployment::hand_over(Deployed next, Listeners listeners) {
     report(next);
     next.generation = current_.generation + 1;
   }
+  if (current_.snapshot != nullptr) begin_new_endpoints(*current_.snapshot, *next.snapshot);
   next.status = status_of(next, current_.status, util::wall_now_us() / 1000);
   current_ = std::move(next);
   proxy::set_connection_bounds(*current_.snapshot);

@@ -94,17 +94,22 @@ std::vector<std::pair<CLI::App*, Command>> add_talking_commands(CLI::App& app, O
   reload->add_flag("--wait", options.wait, "Wait for the outcome, which it does anyway");
   CLI::App* diff = app.add_subcommand("diff", "What a reload of the file would change");
   add_config(*diff, options);
+  CLI::App* lookup =
+      app.add_subcommand("lookup", "Which endpoint ConsistentHash gives to a client");
+  lookup->add_option("SERVICE", options.service, "name or namespace/name")->required();
+  lookup->add_option("ADDRESS", options.address, "The client's IP address")->required();
   CLI::App* ready = app.add_subcommand("ready", "Exit with 0 if the process wants traffic");
   CLI::App* drain = app.add_subcommand("drain", "Take no new connections, end when all are gone");
   CLI::App* endpoint = add_endpoint(app, options);
-  for (CLI::App* command : {status, reload, diff, ready, drain, endpoint}) {
+  for (CLI::App* command : {status, reload, diff, lookup, ready, drain, endpoint}) {
     add_socket(*command, options);
   }
-  for (CLI::App* command : {status, diff, ready}) {
+  for (CLI::App* command : {status, diff, lookup, ready}) {
     command->add_flag("--json", options.json, "As JSON");
   }
-  return {{status, Command::kStatus}, {reload, Command::kReload}, {diff, Command::kDiff},
-          {ready, Command::kReady},   {drain, Command::kDrain},   {endpoint, Command::kEndpoint}};
+  return {{status, Command::kStatus},    {reload, Command::kReload}, {diff, Command::kDiff},
+          {lookup, Command::kLookup},    {ready, Command::kReady},   {drain, Command::kDrain},
+          {endpoint, Command::kEndpoint}};
 }
 
 // Whether the first word should be a command and is none; says what was probably meant.

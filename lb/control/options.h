@@ -14,6 +14,7 @@ enum class Command {
   kStatus,
   kReload,
   kDiff,
+  kLookup,
   kReady,
   kDrain,
   kEndpoint,
@@ -39,10 +40,10 @@ struct Options {
   // For the commands that talk to a running process.
   std::string socket_path = config::kDefaultControlSocket;
   int64_t timeout_ms = 30'000;
-  bool wait = false;  // reload: changes nothing, since it always waits
-  // endpoint: which one, and what is to become of it.
-  std::string service;
-  std::string address;
+  bool wait = false;    // reload: changes nothing, since it always waits
+  std::string service;  // endpoint, lookup: "name" or "namespace/name"
+  std::string address;  // of the endpoint; lookup: of the client
+  // endpoint: what is to become of it.
   std::string action;              // "drain", "ready", "down" or "weight"
   std::optional<uint32_t> weight;  // of "weight", and then there
 };

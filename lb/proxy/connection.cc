@@ -50,7 +50,7 @@ const config::ListenerPolicy& Connection::policy() const {
 }
 
 bool Connection::wants_client_address() const {
-  return table_.log_.is_on() ||
+  return table_.log_.is_on() || router_->asks_for_client(service_) ||
          service().policy.proxy_header.version != config::ProxyVersion::kNone ||
          service().policy.source.transparent;
 }

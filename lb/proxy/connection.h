@@ -65,6 +65,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   void wake_by(util::MonoTimeMs deadline_ms);
   // Unspecified unless somebody has asked for it at the start.
   net::Address client_address() const { return client_ ? *client_ : net::Address(); }
+  // The same; null then.
+  const net::Address* known_client() const { return client_.get(); }
   // A connect found no address, or no port, to come from.
   void note_no_source(const balance::Endpoint& endpoint, std::string_view why);
   // The server is there.

@@ -122,12 +122,18 @@ Dialer::Found Dialer::take_room(uint32_t& next) {
   if (slot_ == Slot::kNone) {
     return balance::PendingQueue::is_worth_waiting(wish()) ? Found::kFull : Found::kNobody;
   }
-  next = connection_->router().pick(connection_->service_index(), tried_);
+  next = pick(tried_);
   if (next == balance::kNoEndpoint) return Found::kNobody;
   if (endpoints[next].endpoint->try_add_active()) return Found::kRoom;
   next = take_other_room(next);
   if (next != balance::kNoEndpoint) return Found::kRoom;
   return balance::PendingQueue::is_worth_waiting(wish()) ? Found::kFull : Found::kNobody;
+}
+
+uint32_t Dialer::pick(std::span<const uint32_t> excluded) {
+  return connection_->router().pick(
+      connection_->service_index(),
+      {excluded, connection_->engine().now_ms(), connection_->known_client()});
 }
 
 uint32_t Dialer::take_other_room(uint32_t full) {
@@ -140,7 +146,7 @@ uint32_t Dialer::take_other_room(uint32_t full) {
     for (uint32_t i = 0; i < endpoints.size(); ++i) {
       if (i != next && !endpoints[i].endpoint->has_room()) excluded.push_back(i);
     }
-    next = connection_->router().pick(connection_->service_index(), excluded);
+    next = pick(excluded);
   } while (next != balance::kNoEndpoint && !endpoints[next].endpoint->try_add_active());
   return next;
 }

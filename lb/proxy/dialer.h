@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
@@ -72,7 +73,9 @@ class Dialer {
 
   // Counts the connection in at the service and at the endpoint that `next` then is.
   Found take_room(uint32_t& next);
-  // The same at an endpoint only, when the first choice is found to be full.
+  // The next choice among those that are not excluded.
+  uint32_t pick(std::span<const uint32_t> excluded);
+  // The same as take_room() at an endpoint only, when the first choice is found to be full.
   uint32_t take_other_room(uint32_t full);
   balance::PendingQueue::Wish wish() const;
   balance::PendingQueue& pending() const;

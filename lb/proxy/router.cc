@@ -2,26 +2,13 @@
 
 #include <utility>
 
-#include "lb/balance/round_robin.h"
+#include "lb/proxy/service_selection.h"
+#include "lb/util/random.h"
 
 namespace lb::proxy {
-namespace {
 
-std::unique_ptr<balance::LoadBalancer> make_balancer(const ServiceSnapshot& service,
-                                                     uint64_t start) {
-  switch (service.policy.load_balancer) {
-    case config::LoadBalancerType::kLeastConnections:
-    case config::LoadBalancerType::kRandom:
-    case config::LoadBalancerType::kConsistentHash:
-    case config::LoadBalancerType::kRoundRobin:
-      break;
-  }
-  return std::make_unique<balance::RoundRobin>(service.endpoints, start);
-}
-
-}  // namespace
-
-Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats)
+Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats,
+               uint64_t seed)
     : snapshot_(std::move(snapshot)), relay_(stats.relay()) {
   for (const ListenerSnapshot& listener : snapshot_->listeners) {
     listeners_.push_back(stats.listener(listener.gateway, listener.name));
@@ -31,8 +18,9 @@ Router::Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerS
     for (const BackendSnapshot& backend : route.backends) weights.push_back(backend.weight);
     backends_.emplace_back(weights, start);
   }
+  util::Random seeds(util::Random(seed).next() + start);
   for (const ServiceSnapshot& service : snapshot_->services) {
-    Service compiled = {make_balancer(service, start),
+    Service compiled = {make_selection(service, start, seeds.next()),
                         stats.service(service.name),
                         {},
                         SourcePool(service.policy.source),
@@ -60,10 +48,6 @@ Router::Choice Router::choose(size_t listener) {
   if (!route.has_weight) return {std::nullopt, CloseReason::kAllWeightsZero};
   const size_t backend = backends_[*index].pick([](size_t) { return true; });
   return {route.backends[backend].service, CloseReason::kNoBackend};
-}
-
-uint32_t Router::pick(size_t service, std::span<const uint32_t> tried) {
-  return services_[service].balancer->pick({tried});
 }
 
 }  // namespace lb::proxy

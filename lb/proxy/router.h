@@ -7,10 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
-#include "lb/balance/load_balancer.h"
+#include "lb/balance/selection.h"
 #include "lb/balance/smooth_weighted.h"
 #include "lb/proxy/snapshot.h"
 #include "lb/proxy/source_pool.h"
@@ -21,8 +20,9 @@ namespace lb::proxy {
 class Router {
  public:
   // `start` differs from worker to worker, so that they do not all begin with the same backend.
-  // `stats` is the worker's.
-  Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats);
+  // `stats` is the worker's. Choices at random are those of `seed` and `start`.
+  Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats,
+         uint64_t seed = 0);
 
   // Makes the routers of all workers for one snapshot, in the order of the workers, known to each
   // other. Before any of them is used.
@@ -41,9 +41,15 @@ class Router {
   };
   Choice choose(size_t listener);
 
-  // The next endpoint of a service for a connection that has `tried` some already, as an index into
-  // ServiceSnapshot::endpoints; balance::kNoEndpoint when none is left.
-  uint32_t pick(size_t service, std::span<const uint32_t> tried);
+  // The next endpoint of a service to try, as an index into ServiceSnapshot::endpoints;
+  // balance::kNoEndpoint when none is left.
+  uint32_t pick(size_t service, const balance::PickContext& context) {
+    return services_[service].selection->pick(context);
+  }
+  // Whether that depends on who the client is.
+  bool asks_for_client(size_t service) const {
+    return !snapshot_->services[service].hash_tiers.empty();
+  }
 
   RelayStats& relay_stats() { return relay_; }
   ListenerStats& listener_stats(size_t listener) { return *listeners_[listener]; }
@@ -59,7 +65,7 @@ class Router {
 
  private:
   struct Service {
-    std::unique_ptr<balance::LoadBalancer> balancer;
+    std::unique_ptr<balance::Selection> selection;
     std::shared_ptr<ServiceStats> stats;
     std::vector<std::shared_ptr<EndpointStats>> endpoints;
     SourcePool sources;

@@ -54,7 +54,7 @@ class Compiler {
     compiled.name = to_string(service.name);
     compiled.policy = service.policy;
     for (const config::Endpoint& endpoint : service.endpoints) {
-      if (!endpoint.usable() || !endpoint.hostname.empty()) continue;
+      if (!endpoint.hostname.empty()) continue;
       const uint16_t target_port = service.ports[backend.port].target_port;
       const absl::StatusOr<net::Address> address =
           endpoint.path.empty()
@@ -65,8 +65,14 @@ class Compiler {
           endpoint.max_connections > 0
               ? endpoint.max_connections
               : service.policy.circuit_breaker.per_endpoint_max_connections;
-      compiled.endpoints.push_back(
-          {registry_.find_or_make(compiled.name, *address), endpoint.weight, max_connections});
+      compiled.endpoints.push_back({registry_.find_or_make(compiled.name, *address),
+                                    endpoint.weight, endpoint.ready, endpoint.priority,
+                                    max_connections});
+    }
+    if (compiled.policy.load_balancer == config::LoadBalancerType::kConsistentHash) {
+      const config::ConsistentHash& hash = compiled.policy.consistent_hash;
+      compiled.hash_tiers = balance::make_hash_tiers(compiled.endpoints, hash.table_size, hash.seed,
+                                                     registry_.maglev_tables());
     }
     snapshot_->services.push_back(std::move(compiled));
     return snapshot_->services.size() - 1;

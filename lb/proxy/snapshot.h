@@ -11,7 +11,8 @@
 
 #include "absl/status/statusor.h"
 #include "lb/balance/endpoint_registry.h"
-#include "lb/balance/load_balancer.h"
+#include "lb/balance/hash_tier.h"
+#include "lb/balance/weighted_endpoint.h"
 #include "lb/config/attach/attach.h"
 #include "lb/config/model.h"
 #include "lb/net/address.h"
@@ -22,8 +23,9 @@ namespace lb::proxy {
 // A service as seen through one of its ports.
 struct ServiceSnapshot {
   std::string name;
-  std::vector<balance::WeightedEndpoint> endpoints;  // the usable ones
+  std::vector<balance::WeightedEndpoint> endpoints;  // all, for what is unusable may be made usable
   config::ServicePolicy policy;
+  std::vector<balance::HashTier> hash_tiers;  // by priority, for ConsistentHash; else none
 };
 
 // One share of a route's connections. Without a service it refuses its share.

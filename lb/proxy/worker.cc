@@ -15,6 +15,7 @@
 #include "lb/proxy/listener.h"
 #include "lb/proxy/router.h"
 #include "lb/util/cache_line.h"
+#include "lb/util/clock.h"
 #include "lb/util/random.h"
 
 namespace lb::proxy {
@@ -252,7 +253,7 @@ std::shared_ptr<Router> Worker::make_router(std::shared_ptr<const Snapshot> snap
   // worker's thread. Every connection of this worker writes the reference count, and no other's.
   event::Engine* const control = &context_.control;
   std::shared_ptr<Router> router(
-      new Router(std::move(snapshot), index_, stats_),
+      new Router(std::move(snapshot), index_, stats_, static_cast<uint64_t>(util::wall_now_us())),
       [control](Router* unused) { control->post([owned = std::unique_ptr<Router>(unused)] {}); },
       util::CacheLineAllocator<Router>());
   stats_.forget_unused();

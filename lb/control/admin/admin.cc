@@ -70,6 +70,7 @@ const std::vector<Admin::Page>& Admin::pages() {
       {"POST", "/reload", false, &Admin::serve_reload},
       {"POST", "/diff", false, &Admin::serve_diff},
       {"POST", "/endpoint", false, &Admin::serve_endpoint},
+      {"POST", "/lookup", false, &Admin::serve_lookup},
       {"POST", "/drain", false, &Admin::serve_drain},
   };
   return kPages;
@@ -187,6 +188,32 @@ void Admin::serve_endpoint(const Request& request, const Respond& respond) {
   }
   const nlohmann::json in_force = text->empty() ? nlohmann::json() : nlohmann::json(*text);
   respond(json_response(200, {{"override", in_force}}));
+}
+
+void Admin::serve_lookup(const Request& request, const Respond& respond) {
+  const nlohmann::json wish = nlohmann::json::parse(request.body, nullptr, false);
+  const auto is_text = [&](const char* key) {
+    return wish.is_object() && wish.contains(key) && wish[key].is_string();
+  };
+  if (!is_text("service") || !is_text("address")) {
+    return respond(http_error(400, "the body must be {\"service\": NAME, \"address\": IP}"));
+  }
+  const auto results =
+      hooks_.lookup(wish["service"].get<std::string>(), wish["address"].get<std::string>());
+  if (!results.ok()) {
+    const int status = absl::IsNotFound(results.status()) ? 404 : 422;
+    return respond(http_error(status, std::string(results.status().message())));
+  }
+  nlohmann::json endpoints = nlohmann::json::array();
+  for (const LookupResult& result : *results) {
+    endpoints.push_back({{"endpoint", result.endpoint.empty() ? nlohmann::json(nullptr)
+                                                              : nlohmann::json(result.endpoint)},
+                         {"home", result.home}});
+  }
+  respond(json_response(200, {{"service", wish["service"]},
+                              {"address", wish["address"]},
+                              {"endpoint", endpoints.front()["endpoint"]},
+                              {"endpoints", endpoints}}));
 }
 
 void Admin::serve_drain(const Request&, const Respond& respond) {

@@ -16,6 +16,7 @@
 #include "lb/control/admin/admin_socket.h"
 #include "lb/control/admin/diff.h"
 #include "lb/control/admin/http_server.h"
+#include "lb/control/admin/lookup.h"
 #include "lb/control/overrides.h"
 #include "lb/event/engine.h"
 #include "lb/util/log.h"
@@ -39,6 +40,10 @@ struct AdminHooks {
   std::function<absl::StatusOr<Diff>(const std::string& path)> diff;
   // Carries it out, and says what is overridden then, "" for nothing.
   std::function<absl::StatusOr<std::string>(const EndpointWish& wish)> change_endpoint;
+  // Where a client of `address` goes in a service (lookup.h).
+  std::function<absl::StatusOr<std::vector<LookupResult>>(const std::string& service,
+                                                          const std::string& address)>
+      lookup;
   // Why the process should get no traffic; empty when it should.
   std::function<std::string()> not_ready;
   // Begins the drain sequence; a second call changes nothing.
@@ -78,6 +83,7 @@ class Admin {
   void serve_reload(const Request& request, const Respond& respond);
   void serve_diff(const Request& request, const Respond& respond);
   void serve_endpoint(const Request& request, const Respond& respond);
+  void serve_lookup(const Request& request, const Respond& respond);
   void serve_drain(const Request& request, const Respond& respond);
 
   event::Engine& engine_;

@@ -88,6 +88,7 @@ std::map<Name, EndpointView> endpoints_of(const proxy::Snapshot& snapshot) {
   std::map<Name, EndpointView> endpoints;
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      if (!entry.is_usable()) continue;
       endpoints[{service.name, entry.endpoint->label()}] = {&entry, &service.policy};
     }
   }

@@ -8,6 +8,8 @@
 #include "lb/control/admin/diff.h"
 #include "lb/control/admin/metrics_text.h"
 #include "lb/proxy/close_reason.h"
+#include "lb/proxy/service_selection.h"
+#include "lb/util/clock.h"
 
 namespace lb::control {
 namespace {
@@ -166,27 +168,51 @@ void write_endpoint_counters(MetricsText& text, const MetricsInput& input) {
   }
 }
 
+// An endpoint, and the first of the services in the snapshot that have it.
+struct EndpointView {
+  const proxy::ServiceSnapshot* service;
+  const balance::WeightedEndpoint* entry;
+};
+
 void write_endpoint_gauges(MetricsText& text, const proxy::Snapshot& snapshot) {
-  std::map<Name, const balance::WeightedEndpoint*> endpoints;
+  std::map<Name, EndpointView> endpoints;
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      endpoints.emplace(Name(service.name, entry.endpoint->label()), &entry);
+      endpoints.emplace(Name(service.name, entry.endpoint->label()),
+                        EndpointView{&service, &entry});
     }
   }
   text.family("sluice_service_connections_active", Type::kGauge,
               "Connections that are connecting or connected to the endpoint.");
-  for (const auto& [name, entry] : endpoints) {
+  for (const auto& [name, view] : endpoints) {
     text.sample({{"service", name.first}, {"endpoint", name.second}},
-                uint64_t{entry->endpoint->active()});
+                uint64_t{view.entry->endpoint->active()});
   }
   text.family("sluice_endpoint_healthy", Type::kGauge, "1 when nothing is known against it.");
-  for (const auto& [name, entry] : endpoints) {
+  for (const auto& [name, view] : endpoints) {
     text.sample({{"service", name.first}, {"endpoint", name.second}},
-                uint64_t{entry->endpoint->is_up() ? 1U : 0U});
+                uint64_t{view.entry->endpoint->is_up() && view.entry->is_ready ? 1U : 0U});
   }
   text.family("sluice_endpoint_weight", Type::kGauge, "The endpoint's weight as it is used.");
-  for (const auto& [name, entry] : endpoints) {
-    text.sample({{"service", name.first}, {"endpoint", name.second}}, uint64_t{entry->weight});
+  const util::MonoTimeMs now_ms = util::mono_now_ms();
+  for (const auto& [name, view] : endpoints) {
+    text.sample({{"service", name.first}, {"endpoint", name.second}},
+                proxy::current_weight(*view.service, *view.entry, now_ms));
+  }
+}
+
+void write_maglev_tables(MetricsText& text, const proxy::Snapshot& snapshot) {
+  // Of all the tables of a service: sums, for their order says nothing.
+  std::map<std::string, uint32_t> checksums;
+  for (const proxy::ServiceSnapshot& service : snapshot.services) {
+    for (const balance::HashTier& tier : service.hash_tiers) {
+      checksums[service.name] += tier.table->checksum();
+    }
+  }
+  text.family("sluice_maglev_table_checksum", Type::kGauge,
+              "The same wherever ConsistentHash leads clients to the same endpoints.");
+  for (const auto& [service, checksum] : checksums) {
+    text.sample({{"service", service}}, uint64_t{checksum});
   }
 }
 
@@ -286,6 +312,7 @@ std::string metrics_text(const MetricsInput& input) {
   write_endpoint_gauges(text, *input.deployed.snapshot);
   write_pending(text, *input.deployed.snapshot);
   write_checks(text, input);
+  write_maglev_tables(text, *input.deployed.snapshot);
   write_config(text, input);
   write_workers(text, input);
   write_process(text, input);

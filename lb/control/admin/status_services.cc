@@ -1,5 +1,6 @@
 #include "lb/control/admin/status_services.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -7,22 +8,37 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "lb/control/overrides.h"
+#include "lb/proxy/service_selection.h"
+#include "lb/util/clock.h"
 
 namespace lb::control {
 namespace {
 
-// Live endpoints by service and label.
-using LiveEndpoints =
-    absl::flat_hash_map<std::pair<std::string, std::string>, const balance::Endpoint*>;
+// What is known of an endpoint that the snapshot has.
+struct Live {
+  const balance::Endpoint* endpoint;
+  double weight;
+};
+
+// By service and label.
+using LiveEndpoints = absl::flat_hash_map<std::pair<std::string, std::string>, Live>;
 
 LiveEndpoints live_endpoints(const proxy::Snapshot& snapshot) {
   LiveEndpoints live;
+  const util::MonoTimeMs now_ms = util::mono_now_ms();
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      live.emplace(std::pair(service.name, entry.endpoint->label()), entry.endpoint.get());
+      live.emplace(std::pair(service.name, entry.endpoint->label()),
+                   Live{entry.endpoint.get(), proxy::current_weight(service, entry, now_ms)});
     }
   }
   return live;
+}
+
+// Whole numbers as such, which all are but those that still grow.
+nlohmann::json weight_json(double weight) {
+  if (weight == std::floor(weight)) return static_cast<uint64_t>(weight);
+  return weight;
 }
 
 std::string label_of(const config::Endpoint& endpoint, uint16_t port) {
@@ -34,14 +50,14 @@ std::string label_of(const config::Endpoint& endpoint, uint16_t port) {
 nlohmann::json endpoint_status(const std::string& service, const config::Endpoint& endpoint,
                                uint16_t port, const LiveEndpoints& live) {
   const auto found = live.find({service, label_of(endpoint, port)});
-  const std::string overridden = found == live.end() ? "" : override_text(*found->second);
+  const std::string overridden = found == live.end() ? "" : override_text(*found->second.endpoint);
   const bool is_path = !endpoint.path.empty();
   const std::string& host = endpoint.hostname.empty() ? endpoint.address : endpoint.hostname;
   return {{"address", is_path ? endpoint.path : host},
           {"port", is_path ? 0 : port},
-          {"healthy", endpoint.ready && (found == live.end() || found->second->is_up())},
-          {"weight", endpoint.weight},
-          {"active", found == live.end() ? 0 : found->second->active()},
+          {"healthy", endpoint.ready && (found == live.end() || found->second.endpoint->is_up())},
+          {"weight", weight_json(found == live.end() ? endpoint.weight : found->second.weight)},
+          {"active", found == live.end() ? 0 : found->second.endpoint->active()},
           {"override", overridden.empty() ? nlohmann::json() : nlohmann::json(overridden)}};
 }
 

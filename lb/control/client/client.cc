@@ -105,6 +105,21 @@ int diff(const Options& options) {
   return kSuccess;
 }
 
+int lookup(const Options& options) {
+  const nlohmann::json wish = {{"service", options.service}, {"address", options.address}};
+  const std::optional<Answer> answer =
+      ask(options, "POST", "/lookup",
+          wish.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  if (!answer) return kFailure;
+  if (answer->status != kOK) return say_error(*answer);
+  if (options.json) {
+    print_json(answer->json);
+  } else {
+    fmt::print("{}", lookup_text(answer->json));
+  }
+  return kSuccess;
+}
+
 int ready(const Options& options) {
   const std::optional<Answer> answer = ask(options, "GET", "/ready");
   if (!answer) return kFailure;
@@ -159,6 +174,7 @@ int guarded(int (*command)(const Options&), const Options& options) {
 int status_command(const Options& options) { return guarded(status, options); }
 int reload_command(const Options& options) { return guarded(reload, options); }
 int diff_command(const Options& options) { return guarded(diff, options); }
+int lookup_command(const Options& options) { return guarded(lookup, options); }
 int ready_command(const Options& options) { return guarded(ready, options); }
 int drain_command(const Options& options) { return guarded(drain, options); }
 int endpoint_command(const Options& options) { return guarded(endpoint, options); }

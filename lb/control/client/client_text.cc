@@ -174,4 +174,21 @@ std::string diff_text(const json& diff) {
              diff.value("connectionsOnRemovedEndpoints", uint64_t{0}));
 }
 
+std::string lookup_text(const json& lookup) {
+  std::string out;
+  for (const json& result : list_of(lookup, "endpoints")) {
+    const std::string home = result.value("home", "");
+    const json endpoint = result.value("endpoint", json());
+    if (!endpoint.is_string()) {
+      out += "none is left\n";
+    } else if (endpoint != home && !home.empty()) {
+      out +=
+          fmt::format("{}, since {} takes no new connections\n", endpoint.get<std::string>(), home);
+    } else {
+      out += endpoint.get<std::string>() + "\n";
+    }
+  }
+  return out;
+}
+
 }  // namespace lb::control

@@ -12,4 +12,7 @@ std::string status_text(const nlohmann::json& status);
 // What `diff --json` counts, a line each.
 std::string diff_text(const nlohmann::json& diff);
 
+// What `lookup --json` found, a line for each list of endpoints.
+std::string lookup_text(const nlohmann::json& lookup);
+
 }  // namespace lb::control

@@ -2,62 +2,69 @@
 #include "lb/balance/round_robin.h"
 
 #include <algorithm>
-#include <map>
-#include <memory>
 #include <vector>
 
 #include "test/support/catch.h"
-#include "test/support/socket.h"
+#include "test/unit/balance/endpoint_list.h"
 
 namespace lb::balance {
 namespace {
 
-// One endpoint for each weight, on ports 1, 2, ...
-std::vector<WeightedEndpoint> endpoints(const std::vector<uint32_t>& weights) {
-  std::vector<WeightedEndpoint> out;
-  for (const uint32_t weight : weights) {
-    const auto port = static_cast<uint16_t>(out.size() + 1);
-    out.push_back({std::make_shared<Endpoint>(test::ip_address("10.0.0.1", port)), weight});
-  }
-  return out;
-}
+struct Balanced {
+  std::vector<WeightedEndpoint> endpoints;
+  RoundRobin balancer;
+  Exclusion excluded;
 
-uint32_t first_pick(RoundRobin& balancer) { return balancer.pick({}); }
+  Balanced(const std::vector<uint32_t>& weights, uint64_t start)
+      : endpoints(endpoints_of(weights)), balancer(start), excluded(weights.size()) {
+    balancer.set_candidates(candidates_of(endpoints));
+  }
+
+  uint32_t pick(std::span<const uint32_t> tried = {}) {
+    excluded.assign(tried);
+    return balancer.pick(excluded, nullptr);
+  }
+};
 
 }  // namespace
 
 TEST_CASE("round robin: exact by weight") {
-  RoundRobin balancer(endpoints({3, 1, 6}), 2);
-  std::map<uint32_t, int> counts;
-  for (int i = 0; i < 1000; ++i) ++counts[first_pick(balancer)];
-  CHECK(counts == std::map<uint32_t, int>{{0, 300}, {1, 100}, {2, 600}});
+  Balanced balanced({3, 1, 6}, 2);
+  CHECK(count_picks(balanced.balancer, 1000) == Counts{{0, 300}, {1, 100}, {2, 600}});
+}
+
+TEST_CASE("round robin: weights far apart, and one of zero") {
+  Balanced balanced({1, 256, 0}, 0);
+  // 11 whole periods of 257, and 173 of the next one, in which the light one comes once or not.
+  const Counts counts = count_picks(balanced.balancer, 3000);
+  CHECK((counts.at(0) == 11 || counts.at(0) == 12));
+  CHECK(counts.at(0) + counts.at(1) == 3000);
 }
 
 TEST_CASE("round robin: who was tried is passed over until none is left") {
-  const std::vector<WeightedEndpoint> list = endpoints({1000, 1, 1});
-  RoundRobin balancer(list, 0);
+  Balanced balanced({1000, 1, 1}, 0);
   for (int i = 0; i < 50; ++i) {
     std::vector<uint32_t> tried;
-    for (size_t attempt = 0; attempt < list.size(); ++attempt) {
-      const uint32_t next = balancer.pick({tried});
+    for (size_t attempt = 0; attempt < balanced.endpoints.size(); ++attempt) {
+      const uint32_t next = balanced.pick(tried);
       REQUIRE(next != kNoEndpoint);
       REQUIRE(std::find(tried.begin(), tried.end(), next) == tried.end());
       tried.push_back(next);
     }
-    REQUIRE(balancer.pick({tried}) == kNoEndpoint);
+    REQUIRE(balanced.pick(tried) == kNoEndpoint);
   }
 }
 
 TEST_CASE("round robin: the share of a dead endpoint goes to the others by weight") {
-  RoundRobin balancer(endpoints({2, 1, 3}), 0);
+  Balanced balanced({2, 1, 3}, 0);
   const uint32_t dead = 0;
-  std::map<uint32_t, int> served;
+  Counts served;
   int retries = 0;
   for (int i = 0; i < 6000; ++i) {
-    uint32_t endpoint = first_pick(balancer);
+    uint32_t endpoint = balanced.pick();
     if (endpoint == dead) {
       ++retries;
-      endpoint = balancer.pick({{&dead, 1}});
+      endpoint = balanced.pick({&dead, 1});
     }
     ++served[endpoint];
   }
@@ -68,22 +75,35 @@ TEST_CASE("round robin: the share of a dead endpoint goes to the others by weigh
 }
 
 TEST_CASE("round robin: no endpoints, no choice") {
-  RoundRobin balancer({}, 7);
-  CHECK(first_pick(balancer) == kNoEndpoint);
+  Balanced balanced({}, 7);
+  CHECK(balanced.pick() == kNoEndpoint);
 }
 
 TEST_CASE("round robin: workers begin at different endpoints") {
-  const std::vector<WeightedEndpoint> list = endpoints({1, 1, 1});
-  RoundRobin zeroth(list, 0);
-  RoundRobin first(list, 1);
-  RoundRobin second(list, 2);
-  CHECK(first_pick(zeroth) == 0);
-  CHECK(first_pick(first) == 1);
-  CHECK(first_pick(second) == 2);
+  for (uint64_t start = 0; start < 3; ++start) {
+    Balanced balanced({1, 1, 1}, start);
+    CHECK(balanced.pick() == start);
+  }
+}
+
+TEST_CASE("round robin: who comes and goes leaves the others their turns") {
+  Balanced balanced({1, 1, 1, 1}, 0);
+  std::vector<Candidate> all = candidates_of(balanced.endpoints);
+  std::vector<Candidate> without_last(all.begin(), all.end() - 1);
+  Counts counts;
+  // A change after each pick: nobody is first each time.
+  for (int i = 0; i < 300; ++i) {
+    balanced.balancer.set_candidates(i % 2 == 0 ? without_last : all);
+    ++counts[balanced.pick()];
+  }
+  // The last one is there for half of the picks. Each of the others has at least its turn in every
+  // four.
+  for (uint32_t i = 0; i < 3; ++i) CHECK(counts[i] >= 300 / 4);
+  CHECK(counts[3] <= 300 / 4 + 1);
 }
 
 TEST_CASE("endpoint: counts the connections of all workers") {
-  Endpoint endpoint(test::ip_address("::1", 80));
+  Endpoint endpoint(test::ip_address("::1", 80), std::make_shared<ServiceState>("s"));
   CHECK(endpoint.label() == "[::1]:80");
   CHECK(endpoint.active() == 0);
   endpoint.add_active();

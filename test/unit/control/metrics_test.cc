@@ -101,6 +101,32 @@ std::string text_of(const Deployed& deployed, const ReloadState& reload,
 constexpr size_t kRefusedPlace = static_cast<size_t>(proxy::CloseReason::kNoRoute);
 constexpr size_t kFinPlace = static_cast<size_t>(proxy::CloseReason::kClientFin);
 
+TEST_CASE("weights are those that are used, and tables have a checksum") {
+  const std::string weight = "sluice_endpoint_weight{service=\"s\",endpoint=\"10.0.0.1:9\"}";
+  const std::string checksum = "sluice_maglev_table_checksum{service=\"s\"}";
+  Deployed served = deployed(kConfig);
+  auto snapshot = std::make_shared<proxy::Snapshot>(*served.snapshot);
+  served.snapshot = snapshot;
+  const auto samples = [&] { return parse(text_of(served, {}, {})).samples; };
+  balance::Endpoint& endpoint = *snapshot->services[0].endpoints[0].endpoint;
+  CHECK(samples().at(weight) == 3);
+  CHECK(!samples().contains(checksum));
+  endpoint.set_weight_override(8);
+  CHECK(samples().at(weight) == 8);
+
+  // Both of the service's lists have tables, of the same checksum; an operator's weight is in none.
+  balance::MaglevTables tables;
+  for (proxy::ServiceSnapshot& service : snapshot->services) {
+    service.policy.load_balancer = config::LoadBalancerType::kConsistentHash;
+    service.hash_tiers = balance::make_hash_tiers(service.endpoints, 101, 0, tables);
+  }
+  const uint32_t of_one = snapshot->services[0].hash_tiers[0].table->checksum();
+  CHECK(samples().at(checksum) == of_one + of_one);
+  CHECK(samples().at(weight) == 3);
+  endpoint.set_weight_override(0);
+  CHECK(samples().at(weight) == 0);
+}
+
 TEST_CASE("the metrics keep to the format and sum up over the workers") {
   Deployed served = deployed(kConfig);
   served.generation = 7;

@@ -100,6 +100,14 @@ TEST_CASE("options: values and flags reach their command") {
   CHECK(demo.engine == config::EngineChoice::kIOUring);
   CHECK(demo.workers == 1U);
   CHECK(accepted({"version", "--json"}).json);
+  const Options lookup = accepted({"lookup", "ns/s", "10.0.0.1", "--json", "--socket", "x"});
+  CHECK(lookup.command == Command::kLookup);
+  CHECK(lookup.service == "ns/s");
+  CHECK(lookup.address == "10.0.0.1");
+  CHECK(lookup.json);
+  CHECK(lookup.socket_path == "x");
+  check_refused({"lookup", "s"});
+  check_refused({"lookup"});
 }
 
 TEST_CASE("options: the engines by name") {

@@ -12,9 +12,8 @@ namespace lb::proxy {
 namespace {
 
 const std::string kServices =
-    "[[services]]\nname = 'a'\nports = [{ port = 1 }]\n"
+    "[[services]]\nname = 'a'\nports = [{ port = 1 }]\nloadBalancer.type = 'RoundRobin'\n"
     "endpoints = [{ address = '10.0.0.1' }, { address = '10.0.0.2', weight = 3 }]\n"
-    "loadBalancer.type = 'RoundRobin'\n"
     "[[services]]\nname = 'b'\nports = [{ port = 1 }]\nendpoints = [{ address = '10.0.1.1' }]\n"
     "[[services]]\nname = 'empty'\nports = [{ port = 1 }]\n"
     "[[services]]\nname = 'asleep'\nports = [{ port = 1 }]\n"
@@ -46,7 +45,7 @@ CountedRouter router_for(std::string_view backend_refs, uint64_t start = 0) {
 
 // The label of the endpoint that a service gives next.
 std::string next_of(Router& router, size_t service, std::span<const uint32_t> tried = {}) {
-  const uint32_t index = router.pick(service, tried);
+  const uint32_t index = router.pick(service, {tried});
   if (index == balance::kNoEndpoint) return "";
   return router.snapshot().services[service].endpoints[index].endpoint->label();
 }
@@ -117,10 +116,63 @@ TEST_CASE("router: endpoints of a service by weight, and those tried are passed 
   CHECK(counts == Counts{{"10.0.0.1:1", 100}, {"10.0.0.2:1", 300}});
 
   std::vector<uint32_t> tried = {router.pick(0, {})};
-  tried.push_back(router.pick(0, tried));
+  tried.push_back(router.pick(0, {tried}));
   REQUIRE(tried[1] != balance::kNoEndpoint);
   CHECK(tried[0] != tried[1]);
-  CHECK(router.pick(0, tried) == balance::kNoEndpoint);
+  CHECK(router.pick(0, {tried}) == balance::kNoEndpoint);
+}
+
+TEST_CASE("router: each type of balancing does what its name says") {
+  const auto base = compile_text(routed_to("{ name = 'a', port = 1 }") + kServices);
+  const auto routed_by = [&](config::LoadBalancerType type) {
+    auto snapshot = std::make_shared<Snapshot>(*base);
+    ServiceSnapshot& service = snapshot->services.at(0);
+    service.policy.load_balancer = type;
+    balance::MaglevTables tables;
+    if (type == config::LoadBalancerType::kConsistentHash) {
+      service.hash_tiers = balance::make_hash_tiers(service.endpoints, 101, 0, tables);
+    }
+    return CountedRouter(std::move(snapshot));
+  };
+  const std::span<const balance::WeightedEndpoint> endpoints = base->services.at(0).endpoints;
+  const net::Address client = *net::Address::parse("192.0.2.1", 1);
+  const auto counts_of = [&](Router& router) {
+    std::map<uint32_t, int> counts;
+    for (int i = 0; i < 400; ++i) ++counts[router.pick(0, {{}, 0, &client})];
+    return counts;
+  };
+  for (int i = 0; i < 3; ++i) endpoints[1].endpoint->add_active();
+
+  CountedRouter round_robin = routed_by(config::LoadBalancerType::kRoundRobin);
+  CHECK(counts_of(round_robin.router) == std::map<uint32_t, int>{{0, 100}, {1, 300}});
+  CHECK(!round_robin.router.asks_for_client(0));
+  CountedRouter least = routed_by(config::LoadBalancerType::kLeastConnections);
+  CHECK(counts_of(least.router) == std::map<uint32_t, int>{{0, 400}});
+  CountedRouter random = routed_by(config::LoadBalancerType::kRandom);
+  // Not exact, but all of a binomial's mass lies within seven deviations of 8.7.
+  const int heavy = counts_of(random.router).at(1);
+  CHECK(heavy > 300 - 61);
+  CHECK(heavy < 300 + 61);
+  CountedRouter hash = routed_by(config::LoadBalancerType::kConsistentHash);
+  CHECK(hash.router.asks_for_client(0));
+  CHECK(counts_of(hash.router).size() == 1);
+  for (int i = 0; i < 3; ++i) endpoints[1].endpoint->remove_active();
+}
+
+TEST_CASE("router: choices at random differ from worker to worker and from start to start") {
+  auto snapshot =
+      std::make_shared<Snapshot>(*compile_text(routed_to("{ name = 'a', port = 1 }") + kServices));
+  snapshot->services.at(0).policy.load_balancer = config::LoadBalancerType::kRandom;
+  const auto picks = [&](uint64_t start, uint64_t seed) {
+    WorkerStats stats;
+    Router router(snapshot, start, stats, seed);
+    std::vector<uint32_t> out;
+    for (int i = 0; i < 200; ++i) out.push_back(router.pick(0, {}));
+    return out;
+  };
+  CHECK(picks(0, 0) == picks(0, 0));
+  CHECK(picks(0, 0) != picks(1, 0));
+  CHECK(picks(0, 0) != picks(0, 1));
 }
 
 TEST_CASE("router: a service keeps one order, whichever backendRef leads to it") {
@@ -132,11 +184,10 @@ TEST_CASE("router: a service keeps one order, whichever backendRef leads to it")
 }
 
 TEST_CASE("router: workers begin with different backends and endpoints") {
-  const auto snapshot =
-      compile_text(routed_to("{ name = 'b', port = 1 }, { name = 'twins', port = 1 }") + kServices +
-                   "[[services]]\nname = 'twins'\nports = [{ port = 1 }]\n"
-                   "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n"
-                   "loadBalancer.type = 'RoundRobin'\n");
+  const auto snapshot = compile_text(
+      routed_to("{ name = 'b', port = 1 }, { name = 'twins', port = 1 }") + kServices +
+      "[[services]]\nname = 'twins'\nports = [{ port = 1 }]\nloadBalancer.type = 'RoundRobin'\n"
+      "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n");
   CountedRouter counted(snapshot, 0);
   CountedRouter other(snapshot, 1);
   Router& first = counted.router;

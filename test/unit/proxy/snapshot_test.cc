@@ -40,7 +40,7 @@ std::shared_ptr<balance::Endpoint> endpoint(const Snapshot& snapshot, size_t ser
 
 }  // namespace
 
-TEST_CASE("snapshot: endpoints that get nothing are left out") {
+TEST_CASE("snapshot: all endpoints are there, those that get nothing, too") {
   const auto snapshot = compile_text(
       routed_to("{ name = 's', port = 80 }") +
       service("s",
@@ -49,8 +49,12 @@ TEST_CASE("snapshot: endpoints that get nothing are left out") {
               "{ address = '2001:db8::1' }"));
   REQUIRE(snapshot->services.size() == 1);
   CHECK(snapshot->services[0].name == "s");
-  CHECK(endpoints_of(snapshot->services[0]) ==
-        Strings{"10.0.0.1:80*2", "10.0.0.4:81*1", "[2001:db8::1]:80*1"});
+  CHECK(endpoints_of(snapshot->services[0]) == Strings{"10.0.0.1:80*2", "10.0.0.2:80*1",
+                                                       "10.0.0.3:80*0", "10.0.0.4:81*1",
+                                                       "[2001:db8::1]:80*1"});
+  CHECK(!snapshot->services[0].endpoints[1].is_ready);
+  CHECK(!snapshot->services[0].endpoints[2].is_usable());
+  CHECK(snapshot->services[0].endpoints[3].is_usable());
 }
 
 TEST_CASE("snapshot: unix sockets are endpoints, by path and by abstract name") {

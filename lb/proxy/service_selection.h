@@ -1,0 +1,25 @@
+// From what a service's policy says to how its endpoints are chosen.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "lb/balance/selection.h"
+#include "lb/balance/source_hash.h"
+#include "lb/proxy/snapshot.h"
+#include "lb/util/clock.h"
+
+namespace lb::proxy {
+
+// `service` must outlive it. `start` tells apart those who should begin at different places.
+std::unique_ptr<balance::Selection> make_selection(const ServiceSnapshot& service, uint64_t start,
+                                                   uint64_t seed);
+
+// The weight that choices give this endpoint of the service at this time, whatever its health.
+double current_weight(const ServiceSnapshot& service, const balance::WeightedEndpoint& entry,
+                      util::MonoTimeMs now_ms);
+
+// Of ConsistentHash.
+balance::SourcePrefix source_prefix(const ServiceSnapshot& service);
+
+}  // namespace lb::proxy
