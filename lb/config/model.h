@@ -23,6 +23,7 @@ struct Config {
   Runtime runtime;
   Admin admin;
   AccessLog access_log;
+  DNS dns;
   Log log;
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "lb/net/address.h"
 
@@ -38,6 +39,13 @@ struct AccessLog {
   LogFormat format = LogFormat::kLogfmt;
 
   bool enabled() const { return path != "off"; }
+};
+
+// Where names are resolved.
+struct DNS {
+  std::vector<net::Address> servers;  // asked in this order; empty = as the system does
+
+  friend bool operator==(const DNS&, const DNS&) = default;
 };
 
 struct Log {

@@ -38,6 +38,8 @@ void check_path(Reader& reader, const std::string& path) {
 void read_endpoint(Reader& reader, Endpoint& endpoint) {
   endpoint.where = reader.where();
   reader.text("address", NameRule::kNonEmpty, endpoint.address);
+  reader.text("hostname", NameRule::kNonEmpty, endpoint.hostname);
+  reader.boolean("srv", endpoint.srv);
   reader.text("path", NameRule::kNonEmpty, endpoint.path);
   reader.port("port", endpoint.port);
   reader.integer("weight", 0, kMaxEndpointWeight, endpoint.weight);
@@ -60,6 +62,11 @@ void read_endpoint(Reader& reader, Endpoint& endpoint) {
 void read_service_policy(Reader& reader, ServicePolicy& policy) {
   reader.table("loadBalancer", [&](Reader& balancer) {
     balancer.choice("type", kLoadBalancers, policy.load_balancer);
+  });
+  reader.table("dns", [&](Reader& dns) {
+    dns.duration("refresh", policy.dns.refresh_ms, 10);
+    dns.duration("minTTL", policy.dns.min_ttl_ms, 10);
+    dns.duration("maxTTL", policy.dns.max_ttl_ms, 10);
   });
   reader.table("timeout", [&](Reader& timeout) {
     timeout.table("tcp", [&](Reader& tcp) {

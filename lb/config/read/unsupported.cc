@@ -6,7 +6,6 @@ namespace lb::config {
 namespace {
 
 constexpr std::string_view kKeys[] = {
-    "dns",
     "accessLog.interval",
     "gateways[].listeners[].authorization",
     "gateways[].listeners[].connection.connectionLimit",
@@ -20,8 +19,6 @@ constexpr std::string_view kKeys[] = {
     "gateways[].listeners[].tcpKeepalive",
     "gateways[].listeners[].unix",
     "services[].circuitBreaker",
-    "services[].dns",
-    "services[].endpoints[].hostname",
     "services[].endpoints[].maxConnections",
     "services[].endpoints[].priority",
     "services[].healthCheck",
