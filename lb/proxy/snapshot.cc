@@ -54,7 +54,8 @@ class Compiler {
     compiled.name = to_string(service.name);
     compiled.policy = service.policy;
     for (const config::Endpoint& endpoint : service.endpoints) {
-      if (!endpoint.usable()) continue;
+      const bool is_unresolved = endpoint.address.empty() && endpoint.path.empty();
+      if (!endpoint.usable() || is_unresolved) continue;
       const uint16_t target_port = service.ports[backend.port].target_port;
       const absl::StatusOr<net::Address> address =
           endpoint.path.empty()

@@ -148,7 +148,8 @@ void check_endpoints(const Service& service, const std::vector<Source>& sources,
   std::vector<FirstSeen<Target>> by_port(service.ports.size());
   for (const Endpoint& endpoint : service.endpoints) {
     const bool has_path = !endpoint.path.empty();
-    if (!has_path && endpoint.address.empty()) continue;
+    // Who resolves a name leaves out what is there already.
+    if (!endpoint.hostname.empty() || (!has_path && endpoint.address.empty())) continue;
     const std::string host = has_path ? endpoint.path : canonical_ip(endpoint.address);
     const SourcePosition* same = nullptr;
     for (size_t i = 0; i < by_port.size(); ++i) {

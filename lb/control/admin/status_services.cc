@@ -34,12 +34,17 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
                                uint16_t port, const LiveEndpoints& live) {
   const auto found = live.find({service, label_of(endpoint, port)});
   const bool is_path = !endpoint.path.empty();
-  return {{"address", is_path ? endpoint.path : endpoint.address},
-          {"port", is_path ? 0 : port},
-          {"healthy", endpoint.ready},
-          {"weight", endpoint.weight},
-          {"active", found == live.end() ? 0 : found->second->active()},
-          {"override", nullptr}};
+  nlohmann::json status = {{"address", is_path ? endpoint.path : endpoint.address},
+                           {"port", is_path ? 0 : port},
+                           {"healthy", endpoint.ready},
+                           {"weight", endpoint.weight},
+                           {"active", found == live.end() ? 0 : found->second->active()},
+                           {"override", nullptr}};
+  if (!endpoint.hostname.empty()) {
+    status["hostname"] = config::printable(endpoint.hostname);
+    status["resolved"] = !endpoint.address.empty();
+  }
+  return status;
 }
 
 nlohmann::json service_status(const config::Service& service, const LiveEndpoints& live) {
