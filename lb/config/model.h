@@ -24,6 +24,7 @@ struct Config {
   Admin admin;
   DNS dns;
   AccessLog access_log;
+  DNS dns;
   Log log;
 };
 

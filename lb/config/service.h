@@ -174,7 +174,8 @@ inline constexpr int64_t kMaxEndpointWeight = 1'000'000;  // as a backendRef's
 inline constexpr int64_t kMaxEndpointPriority = 127;      // as Envoy's
 inline constexpr int64_t kMaxEndpointConnections = int64_t{1} << 30;
 
-// One of an address, a hostname and a path, in a loaded configuration.
+// One of an address, a hostname and a path, in a loaded configuration; where names have been
+// resolved, an address with the hostname that it came from.
 struct Endpoint {
   std::string address;   // IPv4 or IPv6 without brackets
   std::string hostname;  // stands for as many endpoints as the DNS has addresses; lower case
@@ -203,6 +204,9 @@ struct Service {
   ObjectName name;
   std::vector<ServicePort> ports;  // at least 1
   std::vector<Endpoint> endpoints;
+  // Its own endpoints as the file says them, where some are names and `endpoints` has what these
+  // come to instead; else empty.
+  std::vector<Endpoint> written;
   EndpointsFile endpoints_file;
   ServicePolicy policy;
   SourcePosition where;

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "fmt/format.h"
@@ -53,6 +54,8 @@ Controller::~Controller() {
   admin_.reset();
   endpoints_watch_.reset();
   care_.reset();
+  failures_.reset();
+  names_.reset();
   workers_.clear();
   // Its end runs the loop once more, with what the workers have posted for the deployment.
   signals_.reset();
@@ -83,11 +86,16 @@ absl::Status Controller::start() {
   signals_ = std::make_unique<Signals>(*engine_, [this](int signal) { on_signal(signal); });
   warn_about_unserved_settings();
   if (absl::Status status = open_access_log(); !status.ok()) return status;
-  deployment_ = std::make_unique<Deployment>(*engine_, log_, source_, deployment_hooks());
+  names_ = std::make_unique<NameWatch>(*engine_, log_, std::random_device()(), name_hooks());
+  failures_ = std::make_unique<FailureWatch>(*engine_, failure_hooks());
+  deployment_ = std::make_unique<Deployment>(*engine_, log_, source_, *names_, deployment_hooks());
   if (absl::Status status = deployment_->prepare(std::move(loaded_)); !status.ok()) return status;
 
   care_ =
       std::make_unique<EndpointCare>(*engine_, workers_, log_, checks_for(raise_open_file_limit()));
+  care_->board().follow([this](const health::HealthChange& change) {
+    if (change.was_up && !change.is_up) names_->note_failure(change.endpoint->service().name());
+  });
   endpoints_watch_ = std::make_unique<EndpointsWatch>(
       *engine_,
       [this](const EndpointsWatch::Paths& paths) { return deployment_->refresh_endpoints(paths); });
@@ -139,6 +147,7 @@ void Controller::on_started(const absl::Status& status) {
     is_over_ = true;
     return;
   }
+  watch_names();
   watch_endpoints();
   const Deployed& deployed = deployment_->deployed();
   care_->follow(deployed);
@@ -277,11 +286,45 @@ void Controller::on_signal(int signal) {
 
 void Controller::on_reloaded(const absl::Status& status) {
   service_manager_.ready(serving());
+  watch_names();  // those of a configuration that is not served are dropped
   if (!status.ok()) return;
   budget_->set_pause_above(possible_connections(static_cast<uint32_t>(workers_.size())));
   warn_about_fixed_settings();
   watch_endpoints();
   care_->follow(deployment_->deployed());
+}
+
+NameWatch::Hooks Controller::name_hooks() {
+  return {.make_resolver =
+              [this](const std::vector<net::Address>& servers) {
+                return make_cares_resolver(*engine_, servers);
+              },
+          .on_change = [this] { deployment_->refresh_names(); }};
+}
+
+FailureWatch::Hooks Controller::failure_hooks() {
+  return {.count =
+              [this] {
+                FailureWatch::Totals totals;
+                for (const auto& worker : workers_) {
+                  for (const auto& [name, block] : worker->stats().endpoints()) {
+                    uint64_t& total = totals[name.first];
+                    for (const util::Counter& failures : block->failures) total += failures.value();
+                  }
+                }
+                return totals;
+              },
+          .on_failure = [this](const std::string& service) { names_->note_failure(service); }};
+}
+
+void Controller::watch_names() {
+  if (is_draining_) return;
+  names_->follow(config());
+  if (names_->is_watching()) {
+    failures_->start();
+  } else {
+    failures_->stop();
+  }
 }
 
 void Controller::watch_endpoints() {
@@ -315,6 +358,8 @@ void Controller::begin_drain() {
   // A listener that a reload opened now would be one that nobody drains.
   deployment_->close("the process is draining");
   watch_endpoints();
+  names_->stop();
+  failures_->stop();
   care_->stop();
   log_.info("draining", {{"connections", fmt::format("{}", budget_->used())},
                          {"shutdown_timeout_ms", fmt::format("{}", runtime_.shutdown_timeout_ms)}});

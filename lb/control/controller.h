@@ -13,6 +13,8 @@
 #include "lb/control/admin/busy_ratio.h"
 #include "lb/control/admin/metrics.h"
 #include "lb/control/deployment.h"
+#include "lb/control/dns/failure_watch.h"
+#include "lb/control/dns/name_watch.h"
 #include "lb/control/endpoint_care.h"
 #include "lb/control/endpoints_watch.h"
 #include "lb/control/engine_choice.h"
@@ -62,6 +64,10 @@ class Controller {
   Deployment::Hooks deployment_hooks();
   std::string serving() const;  // for the service manager
   void on_reloaded(const absl::Status& status);
+  NameWatch::Hooks name_hooks();
+  FailureWatch::Hooks failure_hooks();
+  // Of what is served now, before it is drained.
+  void watch_names();
   void watch_endpoints();
   void warn_about_fixed_settings();
   void begin_drain();
@@ -98,6 +104,8 @@ class Controller {
   std::unique_ptr<Signals> signals_;
   std::unique_ptr<proxy::WorkerLoads> loads_;
   std::unique_ptr<proxy::ConnectionBudget> budget_;
+  std::unique_ptr<NameWatch> names_;
+  std::unique_ptr<FailureWatch> failures_;
   std::unique_ptr<Deployment> deployment_;
   Deployment::Workers workers_;
   std::vector<BusyRatio> busy_ratios_;  // as workers_

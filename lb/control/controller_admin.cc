@@ -74,7 +74,8 @@ std::string Controller::metrics() {
                        .checks = care_->checker().figures(),
                        .engine = chosen_.kind,
                        .version = SLUICE_VERSION,
-                       .usage = process_usage()});
+                       .usage = process_usage(),
+                       .dns = names_->figures()});
 }
 
 void Controller::reload_for_admin(std::function<void(const ReloadOutcome&)> on_done) {

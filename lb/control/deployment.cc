@@ -55,8 +55,13 @@ absl::StatusOr<Deployed> compile_deployed(config::LoadResult loaded,
   return next;
 }
 
-Deployment::Deployment(event::Engine& engine, util::Log& log, Source source, Hooks hooks)
-    : engine_(engine), log_(log), source_(std::move(source)), hooks_(std::move(hooks)) {
+Deployment::Deployment(event::Engine& engine, util::Log& log, Source source, NameWatch& names,
+                       Hooks hooks)
+    : engine_(engine),
+      log_(log),
+      source_(std::move(source)),
+      names_(names),
+      hooks_(std::move(hooks)) {
   begin_timer_.bind<&Deployment::begin_next>(this);
 }
 
@@ -73,8 +78,23 @@ void Deployment::start(Workers& workers, OnDone on_done) {
   workers_ = &workers;
   attempt_ = Attempt::kStart;
   running_.push_back(std::move(on_done));
+  names_.look_up(*current_.loaded.config, kStartWaitMs, [this] { serve_first(); });
+}
+
+void Deployment::serve_first() {
+  if (!closed_why_.empty()) {
+    // A drain has begun, and comes to its own end.
+    attempt_ = Attempt::kNone;
+    running_.clear();
+    return;
+  }
+  if (names_.is_watching()) {
+    have_names_changed_ = false;
+    absl::Status status = prepare(std::move(current_.loaded));
+    if (!status.ok()) return finish(status);
+  }
   BoundSockets sockets =
-      bind_listeners(*current_.snapshot, static_cast<uint32_t>(workers.size()), {});
+      bind_listeners(*current_.snapshot, static_cast<uint32_t>(workers_->size()), {});
   current_.open = std::move(sockets.open);
   current_.bind_failures = std::move(sockets.failures);
   // A configuration whose listeners are all faulty is reported like any other; one that could be
@@ -103,17 +123,21 @@ void Deployment::abandon(std::string why) {
 }
 
 void Deployment::begin_next() {
-  if (attempt_ != Attempt::kNone || waiting_.empty()) return;
+  if (attempt_ != Attempt::kNone) return;
+  if (waiting_.empty()) {
+    if (have_names_changed_ && closed_why_.empty()) apply_names();
+    return;
+  }
   if (util::mono_now_ms() < next_begin_ms_) {
     return engine_.timers().start(begin_timer_, next_begin_ms_);
   }
   attempt_ = Attempt::kReload;
   running_ = std::exchange(waiting_, {});
   hooks_.on_begin();
-  if (absl::Status status = apply(); !status.ok()) finish(status);
+  if (absl::Status status = load(); !status.ok()) finish(status);
 }
 
-absl::Status Deployment::apply() {
+absl::Status Deployment::load() {
   config::LoadResult loaded = source_(&current_.loaded);
   if (!loaded.config) {
     const auto is_error = [](const config::Fault& fault) {
@@ -126,6 +150,20 @@ absl::Status Deployment::apply() {
     if (count > 1) error += fmt::format(" (and {} more)", count - 1);
     return refuse(std::move(loaded.faults), std::move(error));
   }
+  coming_ = std::move(loaded);
+  names_.look_up(*coming_.config, kReloadWaitMs, [this] { apply_loaded(); });
+  return absl::OkStatus();
+}
+
+void Deployment::apply_loaded() {
+  config::LoadResult loaded = std::exchange(coming_, {});
+  absl::Status status =
+      closed_why_.empty() ? apply(std::move(loaded)) : absl::UnavailableError(closed_why_);
+  if (!status.ok()) finish(status);
+}
+
+absl::Status Deployment::apply(config::LoadResult loaded) {
+  have_names_changed_ = false;
   absl::StatusOr<Deployed> next = compile(std::move(loaded));
   if (!next.ok()) return refuse({}, std::string(next.status().message()));
   BoundSockets sockets =

@@ -17,6 +17,7 @@
 #include "lb/config/read/endpoints_update.h"
 #include "lb/config/status/conditions.h"
 #include "lb/control/binder.h"
+#include "lb/control/dns/name_watch.h"
 #include "lb/event/engine.h"
 #include "lb/proxy/snapshot.h"
 #include "lb/proxy/worker.h"
@@ -68,15 +69,15 @@ class Deployment {
   };
 
   // All must outlive the deployment.
-  Deployment(event::Engine& engine, util::Log& log, Source source, Hooks hooks);
+  Deployment(event::Engine& engine, util::Log& log, Source source, NameWatch& names, Hooks hooks);
   Deployment(const Deployment&) = delete;
   Deployment& operator=(const Deployment&) = delete;
   ~Deployment();
 
   // The first configuration, before there are workers: loads nothing, binds nothing.
   absl::Status prepare(config::LoadResult loaded);
-  // Binds and hands the first configuration to the workers; fails when nothing of what is to be
-  // served can be bound.
+  // Waits for the names of endpoints, as long as kStartWaitMs, binds, and hands the first
+  // configuration to the workers; fails when nothing of what is to be served can be bound.
   void start(Workers& workers, OnDone on_done);
 
   // Loads again and goes over to what it finds. Attempts that arrive while one is under way, or
@@ -92,9 +93,15 @@ class Deployment {
   // as it is: no reload, no new generation. Returns those to be asked for again soon.
   std::vector<std::string> refresh_endpoints(const std::vector<std::string>& paths);
 
+  // Goes over to what the names of endpoints come to now, in the same way, once nothing else is
+  // under way.
+  void refresh_names();
+
   const Deployed& deployed() const { return current_; }
-  // What would be served if this were the configuration. Changes nothing.
+  // What would be served if this were the configuration, as far as its names are known. Changes
+  // nothing.
   absl::StatusOr<Deployed> compile(config::LoadResult loaded) {
+    names_.resolve(*loaded.config);
     return compile_deployed(std::move(loaded), endpoints_);
   }
   const ReloadState& reload_state() const { return reload_state_; }
@@ -107,17 +114,26 @@ class Deployment {
   // two.
   static constexpr util::MonoTimeMs kSpacingMs = 50;
 
+  // For how long names that are new are waited for. One that has no address by then gets its
+  // endpoints later, and its service has none until then.
+  static constexpr int64_t kStartWaitMs = 2'000;
+  static constexpr int64_t kReloadWaitMs = 1'000;
+
   // How the endpoints of a service have changed.
   struct EndpointsChange {
     std::string service;
     size_t added = 0;
     size_t removed = 0;
-    size_t total = 0;  // of the file, now
+    size_t total = 0;  // now
   };
 
   // Begins a reload for all who wait, when nothing is under way and the last is long enough ago.
   void begin_next();
-  absl::Status apply();
+  // The start and a reload, once the names have been waited for.
+  void serve_first();
+  void apply_loaded();
+  absl::Status load();
+  absl::Status apply(config::LoadResult loaded);
   absl::Status refuse(std::vector<config::Fault> faults, std::string error);
   using Listeners = std::vector<std::vector<proxy::BoundListener>>;  // by worker
   void adopt(Deployed next, Listeners listeners);
@@ -131,17 +147,22 @@ class Deployment {
   std::vector<config::EndpointsUpdate> read_updates(const std::vector<std::string>& paths,
                                                     std::vector<std::string>& again);
   void apply_updates(std::vector<config::EndpointsUpdate> updates);
+  void apply_names();
+  void change_endpoints(config::LoadResult loaded);
   void report_endpoints();
 
   event::Engine& engine_;
   util::Log& log_;
   const Source source_;
+  NameWatch& names_;
   const Hooks hooks_;
   Workers* workers_ = nullptr;
   balance::EndpointRegistry endpoints_;
   Deployed current_;
   ReloadState reload_state_;
   Attempt attempt_ = Attempt::kNone;
+  config::LoadResult coming_;               // of a reload that waits for names
+  bool have_names_changed_ = false;         // since something was compiled
   std::vector<OnDone> running_;             // who waits for the attempt under way
   std::vector<OnDone> waiting_;             // for the next one
   std::vector<EndpointsChange> refreshed_;  // what a change of endpoints comes to

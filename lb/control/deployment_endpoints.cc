@@ -1,4 +1,4 @@
-// How a deployment follows the endpoints files of its services.
+// How a deployment follows the endpoints files of its services, and the names of endpoints.
 #include <algorithm>
 #include <set>
 #include <string_view>
@@ -13,12 +13,13 @@ namespace {
 
 using Targets = std::set<std::pair<std::string, uint16_t>>;
 
-Targets targets_of(const config::Endpoint* begin, const config::Endpoint* end) {
+Targets targets_of(const config::Service& service) {
   Targets targets;
-  for (const config::Endpoint* endpoint = begin; endpoint != end; ++endpoint) {
-    targets.emplace(
-        endpoint->path.empty() ? config::canonical_ip(endpoint->address) : endpoint->path,
-        endpoint->port);
+  for (const config::Endpoint& endpoint : service.endpoints) {
+    const bool has_path = !endpoint.path.empty();
+    if (!has_path && endpoint.address.empty()) continue;  // a name without one
+    targets.emplace(has_path ? endpoint.path : config::canonical_ip(endpoint.address),
+                    endpoint.port);
   }
   return targets;
 }
@@ -26,6 +27,16 @@ Targets targets_of(const config::Endpoint* begin, const config::Endpoint* end) {
 size_t count_missing(const Targets& from, const Targets& in) {
   return static_cast<size_t>(std::count_if(
       from.begin(), from.end(), [&](const auto& target) { return !in.contains(target); }));
+}
+
+bool is_same(const config::Service& a, const config::Service& b) {
+  const auto is_same_endpoint = [](const config::Endpoint& one, const config::Endpoint& other) {
+    return one.address == other.address && one.path == other.path && one.port == other.port &&
+           one.weight == other.weight && one.ready == other.ready &&
+           one.priority == other.priority && one.hostname == other.hostname;
+  };
+  return std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(),
+                    is_same_endpoint);
 }
 
 }  // namespace
@@ -62,21 +73,44 @@ std::vector<config::EndpointsUpdate> Deployment::read_updates(const std::vector<
 
 void Deployment::apply_updates(std::vector<config::EndpointsUpdate> updates) {
   config::LoadResult loaded = current_.loaded;
-  refreshed_.clear();
   for (config::EndpointsUpdate& update : updates) {
-    const config::Service& service = loaded.config->services[update.service];
-    const config::Endpoint* const end = service.endpoints.data() + service.endpoints.size();
-    const Targets before = targets_of(end - service.endpoints_file.count, end);
-    const Targets after =
-        targets_of(update.endpoints.data(), update.endpoints.data() + update.endpoints.size());
-    refreshed_.push_back({to_string(service.name), count_missing(after, before),
-                          count_missing(before, after), update.endpoints.size()});
     config::apply_update(std::move(update), loaded);
   }
+  change_endpoints(std::move(loaded));
+}
+
+void Deployment::refresh_names() {
+  have_names_changed_ = true;
+  begin_next();
+}
+
+void Deployment::apply_names() {
+  have_names_changed_ = false;
+  config::LoadResult loaded = current_.loaded;
+  names_.resolve(*loaded.config);
+  const std::vector<config::Service>& before = current_.loaded.config->services;
+  const std::vector<config::Service>& after = loaded.config->services;
+  if (std::equal(before.begin(), before.end(), after.begin(), after.end(), is_same)) return;
+  change_endpoints(std::move(loaded));
+}
+
+// To a configuration that differs in endpoints at most.
+void Deployment::change_endpoints(config::LoadResult loaded) {
+  have_names_changed_ = false;
   absl::StatusOr<Deployed> next = compile(std::move(loaded));
   if (!next.ok()) {
     log_.error("endpoints not changed", {{"why", std::string(next.status().message())}});
     return;
+  }
+  refreshed_.clear();
+  const std::vector<config::Service>& before = current_.loaded.config->services;
+  const std::vector<config::Service>& after = next->loaded.config->services;
+  for (size_t i = 0; i < after.size(); ++i) {
+    if (is_same(before[i], after[i])) continue;
+    const Targets from = targets_of(before[i]);
+    const Targets to = targets_of(after[i]);
+    refreshed_.push_back(
+        {to_string(after[i].name), count_missing(to, from), count_missing(from, to), to.size()});
   }
   std::set<std::string_view> known;
   for (const config::Fault& fault : current_.attachment.findings) known.insert(fault.message);

@@ -21,6 +21,7 @@ void read_runtime(Reader& root, Runtime& runtime);
 void read_admin(Reader& root, Admin& admin);
 void read_dns(Reader& root, DNS& dns);
 void read_access_log(Reader& root, AccessLog& access_log);
+void read_dns(Reader& root, DNS& dns);
 void read_log(Reader& root, Log& log);
 
 // The extensions, which [defaults] takes too. `service` is the one that has them, its endpoints

@@ -155,7 +155,9 @@ void check_endpoints(const Service& service, const std::vector<Source>& sources,
   std::vector<FirstSeen<Target>> by_port(service.ports.size());
   for (const Endpoint& endpoint : service.endpoints) {
     const std::string host = host_text(endpoint);
-    if (host.empty()) continue;
+    // Who resolves a name leaves out what is there already.
+    const bool is_resolved = !endpoint.hostname.empty() && !endpoint.address.empty();
+    if (host.empty() || is_resolved) continue;
     const bool has_port = endpoint.path.empty() && !endpoint.srv;
     const SourcePosition* same = nullptr;
     for (size_t i = 0; i < by_port.size(); ++i) {

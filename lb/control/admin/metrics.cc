@@ -244,6 +244,22 @@ void write_checks(MetricsText& text, const MetricsInput& input) {
   }
 }
 
+void write_dns(MetricsText& text, const DNSFigures& dns) {
+  text.family("sluice_dns_lookups_total", Type::kCounter,
+              "Questions to the DNS, by what they came to.");
+  constexpr std::array<std::string_view, kLookupResults> kResults = {"found", "not_found",
+                                                                     "timeout", "failed"};
+  for (size_t i = 0; i < kResults.size(); ++i) {
+    text.sample({{"result", kResults[i]}}, dns.lookups[i]);
+  }
+  text.family("sluice_dns_names", Type::kGauge,
+              "Names of endpoints, by whether the last answer is good, an older one is kept, or "
+              "there is none.");
+  text.sample({{"state", "resolved"}}, dns.resolved);
+  text.sample({{"state", "stale"}}, dns.stale);
+  text.sample({{"state", "unresolved"}}, dns.unresolved);
+}
+
 void write_config(MetricsText& text, const MetricsInput& input) {
   text.family("sluice_config_generation", Type::kGauge,
               "Rises by one with every configuration that is applied.");
@@ -313,6 +329,7 @@ std::string metrics_text(const MetricsInput& input) {
   write_pending(text, *input.deployed.snapshot);
   write_checks(text, input);
   write_maglev_tables(text, *input.deployed.snapshot);
+  write_dns(text, input.dns);
   write_config(text, input);
   write_workers(text, input);
   write_process(text, input);

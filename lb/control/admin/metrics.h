@@ -9,6 +9,7 @@
 
 #include "lb/control/admin/process_usage.h"
 #include "lb/control/deployment.h"
+#include "lb/control/dns/name_watch.h"
 #include "lb/event/engine_factory.h"
 #include "lb/health/health_checker.h"
 #include "lb/proxy/stats.h"
@@ -33,6 +34,7 @@ struct MetricsInput {
   event::EngineKind engine;
   std::string_view version;
   ProcessUsage usage;
+  DNSFigures dns;
 };
 
 inline constexpr const char* kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
