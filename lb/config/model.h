@@ -24,7 +24,6 @@ struct Config {
   Admin admin;
   DNS dns;
   AccessLog access_log;
-  DNS dns;
   Log log;
 };
 

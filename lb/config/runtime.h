@@ -48,13 +48,6 @@ struct AccessLog {
   bool enabled() const { return path != "off"; }
 };
 
-// Where names are resolved.
-struct DNS {
-  std::vector<net::Address> servers;  // asked in this order; empty = as the system does
-
-  friend bool operator==(const DNS&, const DNS&) = default;
-};
-
 struct Log {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kLogfmt;

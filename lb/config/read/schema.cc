@@ -25,7 +25,6 @@ void read_config(Reader& root, Config& config) {
   read_namespaces(root, config.namespaces);
   read_runtime(root, config.runtime);
   read_admin(root, config.admin);
-  read_dns(root, config.dns);
   read_access_log(root, config.access_log);
   read_dns(root, config.dns);
   read_log(root, config.log);

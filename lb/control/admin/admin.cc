@@ -205,7 +205,7 @@ void Admin::serve_lookup(const Request& request, const Respond& respond) {
     return respond(http_error(status, std::string(results.status().message())));
   }
   nlohmann::json endpoints = nlohmann::json::array();
-  for (const LookupResult& result : *results) {
+  for (const LookupAnswer& result : *results) {
     endpoints.push_back({{"endpoint", result.endpoint.empty() ? nlohmann::json(nullptr)
                                                               : nlohmann::json(result.endpoint)},
                          {"home", result.home}});

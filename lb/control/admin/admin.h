@@ -41,7 +41,7 @@ struct AdminHooks {
   // Carries it out, and says what is overridden then, "" for nothing.
   std::function<absl::StatusOr<std::string>(const EndpointWish& wish)> change_endpoint;
   // Where a client of `address` goes in a service (lookup.h).
-  std::function<absl::StatusOr<std::vector<LookupResult>>(const std::string& service,
+  std::function<absl::StatusOr<std::vector<LookupAnswer>>(const std::string& service,
                                                           const std::string& address)>
       lookup;
   // Why the process should get no traffic; empty when it should.

@@ -29,9 +29,9 @@ std::string home_of(const proxy::ServiceSnapshot& service, const net::Address& c
   return "";
 }
 
-LookupResult look_up(const proxy::ServiceSnapshot& service, const net::Address& client,
+LookupAnswer look_up(const proxy::ServiceSnapshot& service, const net::Address& client,
                      util::MonoTimeMs now_ms) {
-  LookupResult result;
+  LookupAnswer result;
   result.home = home_of(service, client);
   const uint32_t chosen = proxy::make_selection(service, 0, 0)->pick({{}, now_ms, &client});
   if (chosen != balance::kNoEndpoint) result.endpoint = service.endpoints[chosen].endpoint->label();
@@ -40,7 +40,7 @@ LookupResult look_up(const proxy::ServiceSnapshot& service, const net::Address& 
 
 }  // namespace
 
-absl::StatusOr<std::vector<LookupResult>> lookup(const proxy::Snapshot& snapshot,
+absl::StatusOr<std::vector<LookupAnswer>> lookup(const proxy::Snapshot& snapshot,
                                                  std::string_view service, std::string_view address,
                                                  util::MonoTimeMs now_ms) {
   const absl::StatusOr<net::Address> client = net::Address::parse(address, 0);
@@ -48,14 +48,14 @@ absl::StatusOr<std::vector<LookupResult>> lookup(const proxy::Snapshot& snapshot
     return absl::InvalidArgumentError(fmt::format("\"{}\" is no IP address", address));
   }
   const std::string name = name_in_snapshot(service);
-  std::vector<LookupResult> results;
+  std::vector<LookupAnswer> results;
   for (const proxy::ServiceSnapshot& entry : snapshot.services) {
     if (entry.name != name) continue;
     if (entry.policy.load_balancer != config::LoadBalancerType::kConsistentHash) {
       return absl::InvalidArgumentError(fmt::format(
           "service \"{}\" is not balanced by ConsistentHash: its clients go anywhere", name));
     }
-    const LookupResult result = look_up(entry, *client, now_ms);
+    const LookupAnswer result = look_up(entry, *client, now_ms);
     const bool is_known = std::any_of(results.begin(), results.end(), [&](const auto& other) {
       return other.endpoint == result.endpoint && other.home == result.home;
     });

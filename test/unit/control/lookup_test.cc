@@ -29,7 +29,7 @@ proxy::Snapshot snapshot_of(balance::EndpointRegistry& registry, const std::stri
   return snapshot;
 }
 
-LookupResult found(const proxy::Snapshot& snapshot, const std::string& service,
+LookupAnswer found(const proxy::Snapshot& snapshot, const std::string& service,
                    const std::string& address) {
   const auto results = lookup(snapshot, service, address, 0);
   REQUIRE(results.ok());
@@ -44,17 +44,17 @@ TEST_CASE("lookup: the home, and who stands in for it") {
   const proxy::Snapshot snapshot = snapshot_of(registry, "s");
   std::set<std::string> homes;
   for (int i = 0; i < 50; ++i) {
-    const LookupResult result = found(snapshot, "s", fmt::format("192.0.2.{}", i));
+    const LookupAnswer result = found(snapshot, "s", fmt::format("192.0.2.{}", i));
     CHECK(result.endpoint == result.home);
     homes.insert(result.home);
   }
   CHECK(homes == std::set<std::string>{"10.0.0.1:80", "10.0.0.2:80"});
 
-  const LookupResult before = found(snapshot, "default/s", "192.0.2.1");
+  const LookupAnswer before = found(snapshot, "default/s", "192.0.2.1");
   for (const balance::WeightedEndpoint& entry : snapshot.services[0].endpoints) {
     if (entry.endpoint->label() == before.home) entry.endpoint->set_healthy(false);
   }
-  const LookupResult after = found(snapshot, "s", "192.0.2.1");
+  const LookupAnswer after = found(snapshot, "s", "192.0.2.1");
   CHECK(after.home == before.home);
   CHECK(after.endpoint != before.home);
   CHECK(homes.contains(after.endpoint));
