@@ -143,7 +143,7 @@ struct DNSPolicy {
 // What the extensions say about the connections to a service. [defaults.service] sets the same
 // fields for all.
 struct ServicePolicy {
-  LoadBalancerType load_balancer = LoadBalancerType::kRoundRobin;
+  LoadBalancerType load_balancer = LoadBalancerType::kLeastConnections;
   ConsistentHash consistent_hash;
   int64_t slow_start_ms = 0;  // over which a new endpoint's weight grows; 0 = at once
   std::optional<ActiveCheck> active_check;

@@ -4,7 +4,8 @@
 namespace lb::config {
 namespace {
 
-TEST_CASE("every type of balancing is known") {
+TEST_CASE("every type of balancing is known, and LeastConnections is the default") {
+  CHECK(load_policy("").load_balancer == LoadBalancerType::kLeastConnections);
   CHECK(load_policy("loadBalancer.type = 'LeastConnections'").load_balancer ==
         LoadBalancerType::kLeastConnections);
   CHECK(load_policy("loadBalancer.type = 'RoundRobin'").load_balancer ==
