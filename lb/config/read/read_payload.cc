@@ -49,12 +49,11 @@ void read_hex(Reader& reader, std::string& out) {
   reader.text("hex", NameRule::kText, text);
   const std::optional<size_t> stop = decode_hex(text, out);
   if (!stop) return;
+  const std::string broken = *stop == text.size() ? "the last one is half"
+                                                  : fmt::format("character {} is none", *stop + 1);
   reader.fault_at(
       "hex", FaultCode::kBadPayload,
-      fmt::format("must be pairs of hexadecimal digits such as \"0a 0b\", but {}",
-                  *stop == text.size() ? "ends within a pair"
-                                       : fmt::format("character {} is \"{}\"", *stop + 1,
-                                                     std::string_view(text).substr(*stop, 1))));
+      fmt::format("must be pairs of hexadecimal digits such as \"0a 0b\", but {}", broken));
 }
 
 void read_binary(Reader& reader, std::string& out) {
