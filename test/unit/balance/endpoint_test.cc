@@ -1,6 +1,7 @@
 #include "lb/balance/endpoint.h"
 
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -42,12 +43,15 @@ TEST_CASE("endpoint: never more than its bound, whoever comes") {
   const auto endpoint = make_endpoint();
   endpoint->set_max_connections(kBound);
   std::atomic<bool> was_exceeded = false;
+  std::latch start(kThreads);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
+      start.arrive_and_wait();
       for (int i = 0; i < kRounds; ++i) {
         if (!endpoint->try_add_active()) continue;
         if (endpoint->active() > kBound) was_exceeded = true;
+        if (i % 64 == 0) std::this_thread::yield();
         endpoint->remove_active();
       }
     });

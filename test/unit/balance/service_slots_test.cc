@@ -1,7 +1,7 @@
 #include "lb/balance/service_slots.h"
 
-#include <algorithm>
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -65,9 +65,11 @@ TEST_CASE("service slots: never more than the bound, whoever comes") {
   slots.set_bound(kBound);
   std::atomic<int> inside = 0;
   std::atomic<int> most_inside = 0;
+  std::latch start(kThreads);
   std::vector<std::thread> threads;
   for (size_t worker = 0; worker < kThreads; ++worker) {
     threads.emplace_back([&, worker] {
+      start.arrive_and_wait();
       for (int i = 0; i < kRounds; ++i) {
         const Slot slot = slots.try_take(worker);
         if (slot == Slot::kNone) continue;
@@ -75,6 +77,7 @@ TEST_CASE("service slots: never more than the bound, whoever comes") {
         int most = most_inside.load();
         while (most < now && !most_inside.compare_exchange_weak(most, now)) {
         }
+        if (i % 64 == 0) std::this_thread::yield();
         inside.fetch_sub(1);
         slots.give_back(slot, worker);
       }
