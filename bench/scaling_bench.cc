@@ -138,6 +138,18 @@ void measure_counters() {
       endpoint->remove_active();
     }
   });
+  for (const uint32_t bound : {0U, 1'000'000U}) {
+    balance::ServiceSlots slots;
+    slots.set_bound(bound);
+    measure(bound == 0 ? "service: slot taken and given back" : "service: the same under a bound",
+            kCount, [&](int thread, int count) {
+              for (int i = 0; i < count; ++i) {
+                const auto slot = slots.try_take(static_cast<size_t>(thread));
+                pause(i);
+                slots.give_back(slot, static_cast<size_t>(thread));
+              }
+            });
+  }
 }
 
 void measure_budgets() {

@@ -66,6 +66,12 @@ PendingQueue::Entry PendingQueue::enter(Waiter& waiter, uint32_t max_pending,
     entry = Entry::kRefused;
   }
   if (entry == Entry::kWaiting) {
+    const std::vector<WeightedEndpoint>* const list = waiter.wish_.endpoints;
+    if (waiters_.empty()) {
+      common_ = list;
+    } else if (common_ != list) {
+      common_ = nullptr;
+    }
     waiters_.push_back(waiter);
   } else {
     size_.fetch_sub(1);
@@ -112,7 +118,9 @@ void PendingQueue::admit_locked(const Endpoint* freed) {
       continue;
     }
     slots_.give_back(slot, wish.worker);
-    if (wish.tried.empty()) full = wish.endpoints;
+    if (!wish.tried.empty()) continue;
+    if (wish.endpoints == common_) return;
+    full = wish.endpoints;
   }
 }
 

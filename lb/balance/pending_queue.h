@@ -95,6 +95,9 @@ class PendingQueue {
   std::atomic<size_t> size_{0};  // one more while somebody enters
   std::mutex mutex_;
   util::IntrusiveList<Waiter, PendingTag> waiters_;  // guarded by mutex_; the oldest first
+  // Guarded by mutex_: the one list that all who wait have in common, or null. As a rule they do,
+  // but for the ports of a service and for reloads.
+  const std::vector<WeightedEndpoint>* common_ = nullptr;
 };
 
 }  // namespace lb::balance

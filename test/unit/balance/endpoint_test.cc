@@ -1,10 +1,12 @@
 #include "lb/balance/endpoint.h"
 
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
 #include "test/support/catch.h"
+#include "test/support/scale.h"
 
 namespace lb::balance {
 namespace {
@@ -37,17 +39,21 @@ TEST_CASE("endpoint: its bound holds, and counts who came before it") {
 
 TEST_CASE("endpoint: never more than its bound, whoever comes") {
   constexpr int kThreads = 4;
-  constexpr int kRounds = 20'000;
   constexpr uint32_t kBound = 3;
   const auto endpoint = make_endpoint();
   endpoint->set_max_connections(kBound);
   std::atomic<bool> was_exceeded = false;
+  // Enough for two of them to meet between a look and a step, also where CPUs are few.
+  const uint64_t rounds = test::scaled(500'000, 50'000);
+  std::latch start(kThreads);
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&] {
-      for (int i = 0; i < kRounds; ++i) {
+      start.arrive_and_wait();
+      for (uint64_t i = 0; i < rounds; ++i) {
         if (!endpoint->try_add_active()) continue;
         if (endpoint->active() > kBound) was_exceeded = true;
+        if (i % 64 == 0) std::this_thread::yield();
         endpoint->remove_active();
       }
     });

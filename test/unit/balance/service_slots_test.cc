@@ -1,11 +1,12 @@
 #include "lb/balance/service_slots.h"
 
-#include <algorithm>
 #include <atomic>
+#include <latch>
 #include <thread>
 #include <vector>
 
 #include "test/support/catch.h"
+#include "test/support/scale.h"
 
 namespace lb::balance {
 namespace {
@@ -59,22 +60,26 @@ TEST_CASE("service slots: a bound that is lowered, and one that is lifted") {
 
 TEST_CASE("service slots: never more than the bound, whoever comes") {
   constexpr int kThreads = 4;
-  constexpr int kRounds = 20'000;
   constexpr int kBound = 3;
   ServiceSlots slots;
   slots.set_bound(kBound);
   std::atomic<int> inside = 0;
   std::atomic<int> most_inside = 0;
+  // Enough for two of them to meet between a look and a step, also where CPUs are few.
+  const uint64_t rounds = test::scaled(500'000, 50'000);
+  std::latch start(kThreads);
   std::vector<std::thread> threads;
   for (size_t worker = 0; worker < kThreads; ++worker) {
     threads.emplace_back([&, worker] {
-      for (int i = 0; i < kRounds; ++i) {
+      start.arrive_and_wait();
+      for (uint64_t i = 0; i < rounds; ++i) {
         const Slot slot = slots.try_take(worker);
         if (slot == Slot::kNone) continue;
         const int now = inside.fetch_add(1) + 1;
         int most = most_inside.load();
         while (most < now && !most_inside.compare_exchange_weak(most, now)) {
         }
+        if (i % 64 == 0) std::this_thread::yield();
         inside.fetch_sub(1);
         slots.give_back(slot, worker);
       }
