@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace lb::balance {
 namespace {
@@ -30,9 +31,12 @@ uint32_t ClassOrder::pick() {
 
 ClassOrder::Class& ClassOrder::next_class() {
   Class* best = nullptr;
+  int64_t most = std::numeric_limits<int64_t>::min();
   for (Class& entry : classes_) {
-    entry.credit += entry.weight;
-    if (best == nullptr || entry.credit > best->credit) best = &entry;
+    const int64_t credit = entry.credit += entry.weight;
+    if (credit <= most) continue;
+    best = &entry;
+    most = credit;
   }
   best->credit -= total_weight_;
   return *best;

@@ -23,13 +23,16 @@ class SmoothWeighted {
   template <typename Predicate>
   size_t pick(Predicate is_eligible) {
     size_t best = kNone;
+    int64_t most = std::numeric_limits<int64_t>::min();
     int64_t total_weight = 0;
     for (size_t i = 0; i < entries_.size(); ++i) {
       Entry& entry = entries_[i];
       if (entry.weight == 0 || !is_eligible(i)) continue;
       entry.credit += entry.weight;
       total_weight += entry.weight;
-      if (best == kNone || entry.credit > entries_[best].credit) best = i;
+      if (entry.credit <= most) continue;
+      best = i;
+      most = entry.credit;
     }
     if (best != kNone) entries_[best].credit -= total_weight;
     return best;

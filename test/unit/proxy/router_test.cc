@@ -12,8 +12,9 @@ namespace lb::proxy {
 namespace {
 
 const std::string kServices =
-    "[[services]]\nname = 'a'\nports = [{ port = 1 }]\nloadBalancer.type = 'RoundRobin'\n"
+    "[[services]]\nname = 'a'\nports = [{ port = 1 }]\n"
     "endpoints = [{ address = '10.0.0.1' }, { address = '10.0.0.2', weight = 3 }]\n"
+    "loadBalancer.type = 'RoundRobin'\n"
     "[[services]]\nname = 'b'\nports = [{ port = 1 }]\nendpoints = [{ address = '10.0.1.1' }]\n"
     "[[services]]\nname = 'empty'\nports = [{ port = 1 }]\n"
     "[[services]]\nname = 'asleep'\nports = [{ port = 1 }]\n"
@@ -184,10 +185,11 @@ TEST_CASE("router: a service keeps one order, whichever backendRef leads to it")
 }
 
 TEST_CASE("router: workers begin with different backends and endpoints") {
-  const auto snapshot = compile_text(
-      routed_to("{ name = 'b', port = 1 }, { name = 'twins', port = 1 }") + kServices +
-      "[[services]]\nname = 'twins'\nports = [{ port = 1 }]\nloadBalancer.type = 'RoundRobin'\n"
-      "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n");
+  const auto snapshot =
+      compile_text(routed_to("{ name = 'b', port = 1 }, { name = 'twins', port = 1 }") + kServices +
+                   "[[services]]\nname = 'twins'\nports = [{ port = 1 }]\n"
+                   "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n"
+                   "loadBalancer.type = 'RoundRobin'\n");
   CountedRouter counted(snapshot, 0);
   CountedRouter other(snapshot, 1);
   Router& first = counted.router;
