@@ -1,6 +1,6 @@
 // The commands that talk to a running process over its control socket: status, reload, diff, ready,
-// drain, endpoint. Each returns the exit status of the program; without an answer it is 1, after one line
-// that says why. Main thread.
+// drain, endpoint. Each returns the exit status of the program; without an answer it is 1, after
+// one line that says why. Main thread.
 #pragma once
 
 #include "lb/control/options.h"
