@@ -8,19 +8,18 @@ namespace lb::control {
 
 EndpointCare::EndpointCare(event::Engine& engine, const Deployment::Workers& workers,
                            util::Log& log)
-    : engine_(engine),
-      log_(log),
-      overrides_(board_, log),
-      passive_checks_(engine, log, board_),
-      closing_(workers, board_) {
+    : engine_(engine), log_(log), overrides_(board_, log) {
   board_.follow([this](const health::HealthChange& change) { log_change(change); });
+  // After the log, which so tells of a change before those that follow from it.
+  passive_checks_ = std::make_unique<PassiveChecks>(engine, log, board_);
+  closing_ = std::make_unique<EndpointClosing>(workers, board_);
 }
 
 void EndpointCare::follow(const Deployed& deployed) {
   // Before what depends on who takes connections.
   if (!overrides_.empty()) overrides_.follow(list_endpoints(deployed), engine_.now_ms());
-  passive_checks_.follow(*deployed.snapshot);
-  closing_.follow(deployed);
+  passive_checks_->follow(*deployed.snapshot);
+  closing_->follow(deployed);
 }
 
 absl::StatusOr<std::string> EndpointCare::change(const Deployed& deployed,

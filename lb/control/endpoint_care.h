@@ -2,6 +2,9 @@
 // what follows when they change. Control thread.
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "lb/control/deployment.h"
 #include "lb/control/endpoint_closing.h"
@@ -30,7 +33,7 @@ class EndpointCare {
 
   // As many connects to it have failed in a row as its service bears.
   void note_failing(const health::HealthBoard::EndpointPtr& endpoint) {
-    passive_checks_.note_failing(endpoint);
+    passive_checks_->note_failing(endpoint);
   }
 
   // Carries out `sluice endpoint` on an endpoint of this configuration, and returns what is
@@ -44,8 +47,8 @@ class EndpointCare {
   util::Log& log_;
   health::HealthBoard board_;
   Overrides overrides_;
-  PassiveChecks passive_checks_;
-  EndpointClosing closing_;
+  std::unique_ptr<PassiveChecks> passive_checks_;
+  std::unique_ptr<EndpointClosing> closing_;
 };
 
 }  // namespace lb::control

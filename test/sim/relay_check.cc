@@ -131,6 +131,14 @@ void RelayRun::check_reason(Party& party) {
     if (plan_.kill_ms == util::kNever && !may_live) fail("it does not end by itself");
     return;
   }
+  if (reason == "endpoint_down") {
+    if (!was_put_down_) fail("no endpoint went down");
+    if (client.end() != Script::End::kRST && !client.has_left()) fail("a client was not told");
+    if (server != nullptr && server->end() != Script::End::kRST && !server->has_left()) {
+      fail("a server was not told");
+    }
+    return;
+  }
   const bool client_left = client.has_reset() || client.has_finished();
   const bool server_left = server != nullptr && (server->has_reset() || server->has_finished());
   if (kResets.contains(reason)) {

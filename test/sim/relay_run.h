@@ -39,6 +39,11 @@ struct RunPlan {
   config::SpliceMode splice = config::SpliceMode::kAuto;
   std::vector<ConnectionPlan> connections;
   util::MonoTimeMs kill_ms = util::kNever;  // when all are killed
+  // When the first endpoint of each goes down, over which time its connections are closed, and when
+  // it comes back.
+  util::MonoTimeMs down_ms = util::kNever;
+  int64_t spread_ms = 0;
+  util::MonoTimeMs back_ms = util::kNever;
   // Nothing in the run but well-behaved ends: then the outcome is known exactly.
   bool is_benign = false;
 
@@ -82,6 +87,8 @@ class RelayRun {
   void add_server(Party& party, size_t endpoint, EndpointKind kind);
   void arrive(Party& party);
   void kill_at(util::MonoTimeMs at_ms);
+  void put_down_at(util::MonoTimeMs at_ms);
+  void bring_back_at(util::MonoTimeMs at_ms);
   void turn_until_empty();
   [[noreturn]] void give_up();
   void drain_scripts();
@@ -117,6 +124,7 @@ class RelayRun {
   std::deque<Party> parties_;
   size_t arrived_ = 0;
   bool was_killed_ = false;
+  bool was_put_down_ = false;
   bool is_stuck_ = false;
 };
 
