@@ -141,7 +141,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs leave_deadline_ms_ = util::kNever;  // its endpoint has gone
   int32_t connect_ms_ = -1;
   int32_t first_byte_ms_ = -1;
-  uint32_t flush_interval_ms_ = 1;
+  uint8_t flush_interval_ms_ = 1;
   State state_ = State::kConnecting;
   ClosePlace place_ = ClosePlace::kConnect;
   // Why it ends, once lingering or closing.

@@ -56,7 +56,7 @@ void each_seed(const Story& story, const Check& check) {
 
 TEST_CASE("relay: a connection ends with its endpoint, within the spread, unless that comes back") {
   const int64_t spread_ms = GENERATE(0, 5'000);
-  const util::MonoTimeMs back_ms = GENERATE(util::kNever, 1'000);
+  const util::MonoTimeMs back_ms = GENERATE(false, true) ? 1'000 : util::kNever;
   // With a spread of 5 s less than one in five hundred closes before it is called off.
   each_seed(
       [&](ConnectionPlan& connection, RunPlan& plan) {
