@@ -101,6 +101,7 @@ class RelayRun {
   void check_stream(Party& party, Script& from, Script& to, const char* name);
   bool may_expect_flush(Party& party, const Script& from, const Script& to) const;
   void check_reason(Party& party);
+  void check_put_down(Party& party);
   void check_notice(Party& party, const Script& from);
   void check_benign(Party& party);
   static uint64_t seed_of(const Party& party, bool upstream) {
