@@ -29,10 +29,11 @@ EndpointCare::EndpointCare(event::Engine& engine, const Deployment::Workers& wor
     : engine_(engine),
       log_(log),
       overrides_(board_, log),
-      passive_checks_(engine, log, board_),
-      closing_(workers, board_),
       checker_(engine, board_, max_probes, static_cast<uint64_t>(util::clock_ns(CLOCK_REALTIME))) {
   board_.follow([this](const health::HealthChange& change) { log_change(change); });
+  // After the log, which so tells of a change before those that follow from it.
+  passive_checks_ = std::make_unique<PassiveChecks>(engine, log, board_);
+  closing_ = std::make_unique<EndpointClosing>(workers, board_);
 }
 
 void EndpointCare::prepare(const Deployed& next, std::function<void()> on_known) {
@@ -45,8 +46,8 @@ void EndpointCare::prepare(const Deployed& next, std::function<void()> on_known)
 void EndpointCare::follow(const Deployed& deployed) {
   // Before what depends on who takes connections.
   if (!overrides_.empty()) overrides_.follow(list_endpoints(deployed), engine_.now_ms());
-  passive_checks_.follow(*deployed.snapshot);
-  closing_.follow(deployed);
+  passive_checks_->follow(*deployed.snapshot);
+  closing_->follow(deployed);
 }
 
 absl::StatusOr<std::string> EndpointCare::change(const Deployed& deployed,

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "lb/control/deployment.h"
@@ -39,7 +41,7 @@ class EndpointCare {
 
   // As many connects to it have failed in a row as its service bears.
   void note_failing(const health::HealthBoard::EndpointPtr& endpoint) {
-    passive_checks_.note_failing(endpoint);
+    passive_checks_->note_failing(endpoint);
   }
 
   // Carries out `sluice endpoint` on an endpoint of this configuration, and returns what is
@@ -53,8 +55,8 @@ class EndpointCare {
   util::Log& log_;
   health::HealthBoard board_;
   Overrides overrides_;
-  PassiveChecks passive_checks_;
-  EndpointClosing closing_;
+  std::unique_ptr<PassiveChecks> passive_checks_;
+  std::unique_ptr<EndpointClosing> closing_;
   health::HealthChecker checker_;
   bool is_start_ = true;  // no prepare() yet
 };

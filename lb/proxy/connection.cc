@@ -166,7 +166,7 @@ void Connection::check_flushed() {
     return close(reset_reason());
   }
   wake_by(std::min<util::MonoTimeMs>(now_ms + flush_interval_ms_, flush_deadline_ms_));
-  flush_interval_ms_ = std::min(flush_interval_ms_ * 2, kMaxFlushIntervalMs);
+  flush_interval_ms_ = static_cast<uint8_t>(std::min(flush_interval_ms_ * 2U, kMaxFlushIntervalMs));
 }
 
 void Connection::begin_lingering(CloseReason reason) {

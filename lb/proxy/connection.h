@@ -146,7 +146,6 @@ class Connection : public util::ListNode<ConnectionTag> {
   const uint32_t listener_;
   const uint32_t service_;
   const int client_fd_;
-  uint32_t flush_interval_ms_ = 1;
   std::array<Flow, kSides> flows_;  // by the side they read from
   Dialer dialer_;
   event::Timer timer_;
@@ -157,6 +156,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   util::MonoTimeMs leave_deadline_ms_ = util::kNever;  // its endpoint has gone
   int32_t connect_ms_ = -1;
   int32_t first_byte_ms_ = -1;
+  uint8_t flush_interval_ms_ = 1;
   State state_ = State::kConnecting;
   ClosePlace place_ = ClosePlace::kConnect;
   // Why it ends, once lingering or closing.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,8 +25,7 @@ constexpr std::chrono::milliseconds kAlive{500};
 // Ends a backend with all of its connections. Errors of its scripts are those of being killed.
 void kill(std::unique_ptr<TcpBackend>& backend) { backend.reset(); }
 
-void kill_and_revive(const Balancer& balancer, std::vector<std::unique_ptr<TcpBackend>>& backends,
-                     uint64_t seconds) {
+void kill_and_revive(std::vector<std::unique_ptr<TcpBackend>>& backends, uint64_t seconds) {
   for (uint64_t i = 0; i < seconds; ++i) {
     std::unique_ptr<TcpBackend>& backend = backends[i % backends.size()];
     const net::Address address = backend->address();
@@ -35,7 +33,6 @@ void kill_and_revive(const Balancer& balancer, std::vector<std::unique_ptr<TcpBa
     std::this_thread::sleep_for(kDead);
     backend = std::make_unique<TcpBackend>(echo, address);
     std::this_thread::sleep_for(kAlive);
-    static_cast<void>(balancer);
   }
 }
 
@@ -57,7 +54,7 @@ TEST_CASE("killing and reviving one of three backends fails only who was connect
       engine, addresses,
       {.service = fmt::format("healthCheck.passive = {{ baseEjectionTime = \"{}\" }}", base)});
   Churn churn(balancer.address(), kClients);
-  kill_and_revive(balancer, backends, scaled(30, 5));
+  kill_and_revive(backends, scaled(30, 5));
   const uint64_t before = churn.served();
   CHECK(eventually([&] { return churn.served() > before + 20; }));
   const Churn::Outcome outcome = churn.stop();

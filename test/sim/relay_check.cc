@@ -136,6 +136,7 @@ void RelayRun::check_reason(Party& party) {
     if (plan_.kill_ms == util::kNever && !may_live) fail("it does not end by itself");
     return;
   }
+  if (reason == "endpoint_down") return check_put_down(party);
   const bool client_left = client.has_reset() || client.has_finished();
   const bool server_left = server != nullptr && (server->has_reset() || server->has_finished());
   if (kResets.contains(reason)) {
@@ -176,6 +177,16 @@ void RelayRun::check_reason(Party& party) {
     if (party.record->number("duration_ms") < limit_ms) fail("a timeout that came too early");
   } else {
     fail("an unexpected reason");
+  }
+}
+
+void RelayRun::check_put_down(Party& party) {
+  if (!was_put_down_) fail("no endpoint went down");
+  for (const Script* end : {static_cast<const Script*>(party.client.get()),
+                            static_cast<const Script*>(party.server())}) {
+    if (end != nullptr && end->end() == Script::End::kNone && !end->has_left()) {
+      fail("an end was not told that its endpoint went down");
+    }
   }
 }
 

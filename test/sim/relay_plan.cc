@@ -166,6 +166,11 @@ RunPlan RunPlan::make(uint64_t seed) {
     plan.engine.max_buffers = one_of<uint32_t>(random, std::array<uint32_t, 4>{1, 2, 4, 64});
     if (random.one_in(8)) plan.kill_ms = static_cast<int64_t>(random.below(3000));
     if (random.one_in(4)) make_sources(random, plan);
+    if (random.one_in(6)) {
+      plan.down_ms = static_cast<int64_t>(random.below(uint64_t{1} << (4 + random.below(8))));
+      plan.spread_ms = one_of<int64_t>(random, std::array<int64_t, 3>{0, 50, 2'000});
+      if (random.one_in(2)) plan.back_ms = plan.down_ms + static_cast<int64_t>(random.below(1'000));
+    }
   }
   for (ConnectionPlan& connection : plan.connections) {
     connection.service.proxy_header = make_proxy_header(random);

@@ -140,6 +140,28 @@ void RelayRun::kill_at(util::MonoTimeMs at_ms) {
   });
 }
 
+void RelayRun::put_down_at(util::MonoTimeMs at_ms) {
+  network_.schedule().after(at_ms, [this] {
+    engine_.post([this] {
+      was_put_down_ = true;
+      for (const proxy::ServiceSnapshot& service : snapshot_->services) {
+        table_.closer().begin(service.endpoints.front().endpoint, proxy::CloseReason::kEndpointDown,
+                              plan_.spread_ms);
+      }
+    });
+  });
+}
+
+void RelayRun::bring_back_at(util::MonoTimeMs at_ms) {
+  network_.schedule().after(at_ms, [this] {
+    engine_.post([this] {
+      for (const proxy::ServiceSnapshot& service : snapshot_->services) {
+        table_.closer().call_off(*service.endpoints.front().endpoint);
+      }
+    });
+  });
+}
+
 std::vector<std::string> RelayRun::run() {
   for (const ConnectionPlan& plan : plan_.connections) {
     Party& party = parties_.emplace_back();
@@ -149,6 +171,8 @@ std::vector<std::string> RelayRun::run() {
     network_.schedule().after(plan.arrives_ms, [this, &party] { arrive(party); });
   }
   if (plan_.kill_ms != util::kNever) kill_at(plan_.kill_ms);
+  if (plan_.down_ms != util::kNever) put_down_at(plan_.down_ms);
+  if (plan_.back_ms != util::kNever) bring_back_at(plan_.back_ms);
   kill_at(kEndOfTimeMs);
   turn_until_empty();
   drain_scripts();

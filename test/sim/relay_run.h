@@ -41,6 +41,11 @@ struct RunPlan {
   util::MonoTimeMs kill_ms = util::kNever;  // when all are killed
   // Connections that all of them together may have, as those of one service; 0 = no bound.
   uint32_t service_bound = 0;
+  // When the first endpoint of each goes down, over which time its connections are closed, and when
+  // it comes back.
+  util::MonoTimeMs down_ms = util::kNever;
+  int64_t spread_ms = 0;
+  util::MonoTimeMs back_ms = util::kNever;
   // Nothing in the run but well-behaved ends: then the outcome is known exactly.
   bool is_benign = false;
 
@@ -91,6 +96,8 @@ class RelayRun {
   void add_server(Party& party, size_t endpoint, EndpointKind kind);
   void arrive(Party& party);
   void kill_at(util::MonoTimeMs at_ms);
+  void put_down_at(util::MonoTimeMs at_ms);
+  void bring_back_at(util::MonoTimeMs at_ms);
   void turn_until_empty();
   [[noreturn]] void give_up();
   void drain_scripts();
@@ -103,6 +110,7 @@ class RelayRun {
   void check_stream(Party& party, Script& from, Script& to, const char* name);
   bool may_expect_flush(Party& party, const Script& from, const Script& to) const;
   void check_reason(Party& party);
+  void check_put_down(Party& party);
   void check_notice(Party& party, const Script& from);
   void check_benign(Party& party);
   static uint64_t seed_of(const Party& party, bool upstream) {
@@ -127,6 +135,7 @@ class RelayRun {
   std::deque<Party> parties_;
   size_t arrived_ = 0;
   bool was_killed_ = false;
+  bool was_put_down_ = false;
   bool is_stuck_ = false;
 };
 

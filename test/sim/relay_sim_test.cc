@@ -65,7 +65,8 @@ TEST_CASE("relay: whatever the ends do, bytes are exact, ends are told and nothi
   // The seeds must reach every way a connection can end.
   for (const char* word : {"client_fin", "server_fin", "client_reset", "server_reset",
                            "connect_refused", "connect_timeout", "connect_failed", "idle_timeout",
-                           "half_close_timeout", "killed", "out_of_resources", "limit_endpoint"}) {
+                            "half_close_timeout", "killed", "endpoint_down", "out_of_resources",
+                            "limit_endpoint"}) {
     CAPTURE(word);
     CHECK(reasons[word] > 0);
   }
