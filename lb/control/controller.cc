@@ -195,6 +195,7 @@ Deployment::Hooks Controller::deployment_hooks() {
           .on_end = [this](const absl::Status& status) { on_reloaded(status); },
           .on_endpoints_changed =
               [this] {
+                if (is_over_) return;
                 care_->follow(deployment_->deployed());
                 service_manager_.changed(serving());
               }};
@@ -266,6 +267,7 @@ void Controller::on_signal(int signal) {
 }
 
 void Controller::on_reloaded(const absl::Status& status) {
+  if (is_over_) return;
   service_manager_.ready(serving());
   if (!status.ok()) return;
   budget_->set_pause_above(possible_connections(static_cast<uint32_t>(workers_.size())));

@@ -10,7 +10,7 @@ void HealthBoard::assume_healthy(const EndpointPtr& endpoint, bool is_healthy) {
 
 void HealthBoard::confirm_unhealthy(const EndpointPtr& endpoint, std::string_view why) {
   const HealthChange change = {
-      .endpoint = endpoint, .was_up = false, .is_up = false, .is_first = true, .why = why};
+      .endpoint = endpoint, .was_up = false, .is_up = false, .why = why, .is_first = true};
   for (const Follower& follower : followers_) follower(change);
 }
 
@@ -50,7 +50,7 @@ void HealthBoard::tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeM
   const bool is_up = endpoint->is_up();
   if (is_up && !was_up) endpoint->set_up_since_ms(now_ms);
   endpoint->service().advance_epoch();
-  for (const Follower& follower : followers_) follower({endpoint, was_up, is_up, false, why});
+  for (const Follower& follower : followers_) follower({endpoint, was_up, is_up, why});
 }
 
 }  // namespace lb::health
