@@ -205,6 +205,7 @@ Deployment::Hooks Controller::deployment_hooks() {
           .on_end = [this](const absl::Status& status) { on_reloaded(status); },
           .on_endpoints_changed =
               [this] {
+                if (is_over_) return;
                 care_->follow(deployment_->deployed());
                 service_manager_.changed(serving());
               }};
@@ -285,6 +286,7 @@ void Controller::on_signal(int signal) {
 }
 
 void Controller::on_reloaded(const absl::Status& status) {
+  if (is_over_) return;
   service_manager_.ready(serving());
   watch_names();  // those of a configuration that is not served are dropped
   if (!status.ok()) return;

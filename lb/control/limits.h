@@ -27,8 +27,8 @@ uint64_t pipe_user_pages();
 // room for a fair number of big ones.
 PipeBudget pipes_for(uint64_t open_files, uint64_t user_pages, uint32_t workers);
 
-// How many health checks may be under way at a time: enough for a thousand endpoints that do not
-// answer, by default, and at most a sixteenth of the descriptors.
+// How many health checks may be under way at a time: at most a sixteenth of the descriptors, and
+// 256, enough for 700 endpoints that do not answer within a second and are asked every three.
 uint32_t checks_for(uint64_t open_files);
 
 // How many connections so many descriptors carry, two each, with a reserve for everything else.

@@ -33,14 +33,18 @@ class CheckSchedule {
     return now_ms + (last <= window_ms ? place : place * window_ms / last);
   }
 
-  // The one after a check that began at `started_ms`: at most 1.13 intervals later, 1.1 when that
+  // The one after a check that began at `started_ms`: at most 1.13 intervals later, 1.11 when that
   // one was on time.
   util::MonoTimeMs next_ms(CheckPhase phase, int64_t interval_ms, util::MonoTimeMs started_ms) {
     const int64_t phase_ms = share(phase, interval_ms);
     // More than the tenth, so that a check before its time does not count for the period before.
     const int64_t after_ms = started_ms + interval_ms / 8 - phase_ms;
     const int64_t on_time_ms = (floor_div(after_ms, interval_ms) + 1) * interval_ms + phase_ms;
-    return on_time_ms - share(random_.next(), interval_ms / 10);
+    const int64_t due_ms = on_time_ms - share(random_.next(), interval_ms / 10);
+    // Checks of one moment share the loop's waking up, which costs as much as one of them: with
+    // intervals of 3 s a moment is 20 ms.
+    const int64_t moment_ms = std::max<int64_t>(interval_ms / 150, 1);
+    return floor_div(due_ms, moment_ms) * moment_ms;
   }
 
   // The same while a verdict is changing (verdict.h): four times as often, though not more often

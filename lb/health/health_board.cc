@@ -10,7 +10,7 @@ void HealthBoard::assume_healthy(const EndpointPtr& endpoint, bool is_healthy) {
 
 void HealthBoard::confirm_unhealthy(const EndpointPtr& endpoint, std::string_view why) {
   const HealthChange change = {
-      .endpoint = endpoint, .was_up = false, .is_up = false, .is_first = true, .why = why};
+      .endpoint = endpoint, .was_up = false, .is_up = false, .why = why, .is_first = true};
   for (const Follower& follower : followers_) follower(change);
 }
 
@@ -55,9 +55,9 @@ void HealthBoard::tell(const EndpointPtr& endpoint, bool was_up, util::MonoTimeM
   const HealthChange change = {.endpoint = endpoint,
                                .was_up = was_up,
                                .is_up = is_up,
-                               .is_first = false,
                                .why = why,
-                               .now_ms = now_ms};
+                               .now_ms = now_ms,
+                               .is_first = false};
   for (const Follower& follower : followers_) follower(change);
 }
 

@@ -87,6 +87,7 @@ Check& HealthChecker::find_or_make(CheckTarget target, bool is_healthy) {
 void HealthChecker::adopt_verdict(Subject& subject) {
   subject.awaits_first = false;
   const bool is_healthy = subject.check->verdict.is_healthy();
+  if (subject.endpoint->is_healthy() == is_healthy) return;
   board_.set_healthy(subject.endpoint, is_healthy, engine_.now_ms(),
                      is_healthy ? "its check succeeds" : subject.check->last_why);
 }

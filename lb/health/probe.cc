@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
-#include "lb/health/own_header.h"
+#include "lb/net/proxy_header.h"
 #include "lb/util/assert.h"
 
 namespace lb::health {
@@ -27,6 +27,20 @@ bool is_own_fault(int error) {
     default:
       return false;
   }
+}
+
+// Version 1 tells our own address and the server's: many servers turn UNKNOWN away.
+std::string own_header(config::ProxyVersion version, const net::Address& local,
+                       const net::Address& server) {
+  switch (version) {
+    case config::ProxyVersion::kNone:
+      break;
+    case config::ProxyVersion::kV1:
+      return net::proxy_header_v1({.source = local, .destination = server});
+    case config::ProxyVersion::kV2:
+      return net::proxy_header_v2({.is_local = true});
+  }
+  return {};
 }
 
 }  // namespace
@@ -80,18 +94,16 @@ void Probe::cancel() {
 }
 
 void Probe::on_connected(event::Completion completion) {
+  is_connected_ = completion.result >= 0;
   if (state_ == State::kConnecting) {
     if (completion.result < 0) {
       finish(is_own_fault(-completion.result) ? ProbeResult::kNone : ProbeResult::kFailure,
              fmt::format("connect: {}", std::strerror(-completion.result)));
     } else {
-      is_connected_ = true;
       state_ = State::kTalking;
-      std::string header;
-      if (proxy_ != config::ProxyVersion::kNone) {
-        header = own_header(proxy_, engine_.local_address(fd_), *address_);
-      }
-      take(dialogue_->begin(), std::move(header));
+      const bool names_us = proxy_ == config::ProxyVersion::kV1;
+      const net::Address local = names_us ? engine_.local_address(fd_) : net::Address();
+      take(dialogue_->begin(), own_header(proxy_, local, *address_));
     }
   }
   settle();

@@ -30,7 +30,7 @@ struct MetricsInput {
   const ReloadState& reload;
   std::vector<const proxy::WorkerStats*> workers;
   std::vector<WorkerFigures> figures;  // as `workers`
-  std::vector<CheckFigures> checks;
+  std::vector<CheckFigures> checks = {};
   event::EngineKind engine;
   std::string_view version;
   ProcessUsage usage;

@@ -153,6 +153,13 @@ TEST_CASE("limits: no limit of a user's pages is none of the pipes, but there is
   CHECK(pipes_for(512, 0, 1).pipes_per_worker == 16);
 }
 
+TEST_CASE("limits: health checks take a sixteenth of the files, and never more than 256") {
+  CHECK(checks_for(0) == 1);
+  CHECK(checks_for(160) == 10);
+  CHECK(checks_for(4096) == 256);
+  CHECK(checks_for(UINT64_MAX) == 256);
+}
+
 TEST_CASE("limits: the pages of this machine's users") {
   std::ifstream file("/proc/sys/fs/pipe-user-pages-soft");
   uint64_t pages = 0;

@@ -93,6 +93,8 @@ std::string text_of(const Deployed& deployed, const ReloadState& reload,
                        .reload = reload,
                        .workers = workers,
                        .figures = {{.busy_ratio = 0.25, .handed_over = 3}, {.busy_ratio = 1}},
+                       .checks = {{deployed.snapshot->services[0].endpoints[0].endpoint.get(),
+                                   health::CheckResults{5, 2, 1, 0}}},
                        .engine = event::EngineKind::kEpoll,
                        .version = "1.2.3",
                        .usage = process_usage()});
@@ -148,6 +150,7 @@ TEST_CASE("the metrics keep to the format and sum up over the workers") {
   }
   two.listener("old", "l")->accepted.add(1);
   served.snapshot->services[0].endpoints[0].endpoint->add_active();
+  served.snapshot->services[0].endpoints[1].endpoint->set_healthy(false);
   const std::string text = text_of(served, reload, {&one, &two});
   INFO(text);
   ParsedMetrics parsed = parse(text);
@@ -174,6 +177,16 @@ TEST_CASE("the metrics keep to the format and sum up over the workers") {
   CHECK(value("sluice_connect_retries_total{service=\"s\"}") == 4);
   CHECK(value("sluice_endpoint_weight{service=\"s\",endpoint=\"10.0.0.1:9\"}") == 3);
   CHECK(value("sluice_endpoint_weight{service=\"s\",endpoint=\"/run/\\\"odd\\\\name\"}") == 1);
+  CHECK(value("sluice_endpoint_healthy{service=\"s\",endpoint=\"10.0.0.1:9\"}") == 1);
+  CHECK(value("sluice_endpoint_healthy{service=\"s\",endpoint=\"/run/\\\"odd\\\\name\"}") == 0);
+  const auto checks = [&](const std::string& result) {
+    return value("sluice_health_checks_total{service=\"s\",endpoint=\"10.0.0.1:9\",result=\"" +
+                 result + "\"}");
+  };
+  CHECK(checks("success") == 5);
+  CHECK(checks("failure") == 2);
+  CHECK(checks("timeout") == 1);
+  CHECK(checks("none") == 0);
   CHECK(value("sluice_config_last_reload_successful") == 0);
   CHECK(value("sluice_config_generation") == 7);
   CHECK(value("sluice_config_last_reload_success_timestamp_seconds") == 1'700'000'000.5);

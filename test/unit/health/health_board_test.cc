@@ -62,6 +62,23 @@ TEST_CASE("health board: an endpoint is new from when it comes up, however it we
   CHECK(world.endpoint->up_since_ms() == 20);
 }
 
+TEST_CASE("health board: what is assumed is no news, and what is confirmed is") {
+  World world;
+  world.board.assume_healthy(world.endpoint, false);
+  CHECK(!world.endpoint->is_up());
+  CHECK(world.endpoint->service().epoch() == 1);
+  world.board.assume_healthy(world.endpoint, false);
+  CHECK(world.endpoint->service().epoch() == 1);
+  CHECK(world.told.empty());
+  world.board.confirm_unhealthy(world.endpoint, "refused");
+  CHECK(world.told == std::vector<std::string>{"down>down refused"});
+  world.board.assume_healthy(world.endpoint, true);
+  CHECK(world.endpoint->is_up());
+  CHECK(!world.endpoint->up_since_ms());
+  CHECK(world.endpoint->service().epoch() == 2);
+  CHECK(world.told.size() == 1);
+}
+
 TEST_CASE("health board: another weight is a change that leaves the health alone") {
   World world;
   world.board.set_weight_override(world.endpoint, 0, 1, "operator");
