@@ -26,6 +26,7 @@ enum class FaultCode : uint16_t {
   kBadAddress = 116,
   kBadPath = 117,
   kBadInclude = 118,
+  kBadPayload = 119,  // bytes that a check sends or expects
 
   kServesNothing = 201,
   kDuplicateObject = 202,
@@ -41,6 +42,7 @@ enum class FaultCode : uint16_t {
   kDuplicateKey = 212,  // of a table, in two files
   kBadSelector = 213,
   kReservedLabel = 214,
+  kConflictingKeys = 215,  // two of one table, or one of them and another's value
 
   kUnsupportedAddress = 301,
   kAddressNotAssigned = 302,
@@ -64,6 +66,8 @@ enum class FaultCode : uint16_t {
   // Found by binding.
   kPortUnavailable = 320,
   kAddressNotUsable = 321,
+  kNoEffect = 322,  // a key that changes nothing beside the others
+  kDoubtful = 323,  // values that hardly go together
 };
 
 }  // namespace lb::config

@@ -9,7 +9,13 @@ namespace {
 
 bool is_ip(std::string_view text) { return net::Address::parse(text, 0).ok(); }
 
-// The IP that somebody wrote with something around it; "" when there is none.
+}  // namespace
+
+std::string canonical_ip(std::string_view text) {
+  const auto address = net::Address::parse(text, 0);
+  return address.ok() ? address->host_string() : std::string(text);
+}
+
 std::string_view inner_ip(std::string_view text) {
   std::string_view inner = text;
   if (inner.starts_with('[')) {
@@ -20,13 +26,6 @@ std::string_view inner_ip(std::string_view text) {
     if (!is_ip(inner)) inner = inner.substr(0, inner.rfind(':'));
   }
   return is_ip(inner) ? inner : std::string_view();
-}
-
-}  // namespace
-
-std::string canonical_ip(std::string_view text) {
-  const auto address = net::Address::parse(text, 0);
-  return address.ok() ? address->host_string() : std::string(text);
 }
 
 void check_ip(Reader& reader, std::string_view key, std::string_view text) {

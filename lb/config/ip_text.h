@@ -14,9 +14,11 @@ namespace lb::config {
 // itself when it is not an IP.
 std::string canonical_ip(std::string_view text);
 
-// Reports it at `key` when `text` is not an IP, with the IP inside it where one is easy to see
-// ("1.2.3.4:80",
-// "[::1]", "10.0.0.0/8").
+// The IP that somebody wrote with something around it ("1.2.3.4:80", "[::1]", "10.0.0.0/8"); ""
+// when there is none.
+std::string_view inner_ip(std::string_view text);
+
+// Reports it at `key` when `text` is not an IP, with the IP inside it where one is easy to see.
 void check_ip(Reader& reader, std::string_view key, std::string_view text);
 
 // "127.0.0.1:80" or "[::1]:80", with a port of 1..65535; else nothing.

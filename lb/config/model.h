@@ -22,6 +22,7 @@ struct Config {
   std::vector<Namespace> namespaces;
   Runtime runtime;
   Admin admin;
+  DNS dns;
   AccessLog access_log;
   Log log;
 };

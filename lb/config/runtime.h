@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "lb/net/address.h"
 
@@ -31,6 +32,13 @@ struct Admin {
   net::Address http;                           // unspecified = none
 
   friend bool operator==(const Admin&, const Admin&) = default;
+};
+
+// Who is asked for the addresses of hostnames.
+struct DNS {
+  std::vector<net::Address> servers;  // with a port; empty = the system's
+
+  friend bool operator==(const DNS&, const DNS&) = default;
 };
 
 struct AccessLog {

@@ -143,7 +143,7 @@ struct DNSPolicy {
 // What the extensions say about the connections to a service. [defaults.service] sets the same
 // fields for all.
 struct ServicePolicy {
-  LoadBalancerType load_balancer = LoadBalancerType::kRoundRobin;
+  LoadBalancerType load_balancer = LoadBalancerType::kLeastConnections;
   ConsistentHash consistent_hash;
   int64_t slow_start_ms = 0;  // over which a new endpoint's weight grows; 0 = at once
   std::optional<ActiveCheck> active_check;
@@ -158,6 +158,8 @@ struct ServicePolicy {
   Closing on_endpoint_down;
   Closing on_endpoint_removed;
   DNSPolicy dns;
+
+  friend bool operator==(const ServicePolicy&, const ServicePolicy&) = default;
 };
 
 struct ServicePort {
@@ -169,11 +171,13 @@ struct ServicePort {
 };
 
 inline constexpr int64_t kMaxEndpointWeight = 1'000'000;  // as a backendRef's
+inline constexpr int64_t kMaxEndpointPriority = 127;      // as Envoy's
+inline constexpr int64_t kMaxEndpointConnections = int64_t{1} << 30;
 
 // One of an address, a hostname and a path, in a loaded configuration.
 struct Endpoint {
   std::string address;   // IPv4 or IPv6 without brackets
-  std::string hostname;  // stands for as many endpoints as the DNS has addresses of it
+  std::string hostname;  // stands for as many endpoints as the DNS has addresses; lower case
   bool srv = false;      // the hostname is that of SRV records, which bring ports and weights
   std::string path;      // of a unix socket: absolute, or "@name" in the abstract space
   uint16_t port = 0;     // 0 = the target port of the service port that is used

@@ -54,7 +54,7 @@ class Compiler {
     compiled.name = to_string(service.name);
     compiled.policy = service.policy;
     for (const config::Endpoint& endpoint : service.endpoints) {
-      if (!endpoint.usable()) continue;
+      if (!endpoint.usable() || !endpoint.hostname.empty()) continue;
       const uint16_t target_port = service.ports[backend.port].target_port;
       const absl::StatusOr<net::Address> address =
           endpoint.path.empty()

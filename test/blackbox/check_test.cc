@@ -71,6 +71,35 @@ TEST_CASE("check --json has the shape of status, and the faults") {
   CHECK(json::parse(bad.out)["gateways"] == json::array());
 }
 
+TEST_CASE("check takes what a service may say, and warns of what has no effect") {
+  const TempDir dir;
+  const auto config = [&](const std::string& file, std::string_view check_keys) {
+    return dir.write(file, ConfigText()
+                               .listener("main", allocate_port())
+                               .append("\n[[services]]\nname = \"db\"\nports = [{ port = 80 }]\n"
+                                       "endpoints = [{ hostname = \"db.example\" }]\n"
+                                       "healthCheck.active = { " +
+                                       std::string(check_keys) + " }\n")
+                               .route("main", {{.service = "db"}})
+                               .append("[dns]\nservers = [\"127.0.0.1:5353\"]\n")
+                               .str());
+  };
+  const CommandResult good = check(config("good.toml", "type = \"TLS\""), {"--strict", "--json"});
+  INFO(good.out << good.err);
+  CHECK(good.code == 0);
+  const json status = json::parse(good.out);
+  CHECK(status["services"][0]["endpoints"][0]["address"] == "db.example");
+  const json& conditions = status["tcpRoutes"][0]["parents"][0]["conditions"];
+  CHECK(conditions[2]["type"] == "BackendsAvailable");
+  CHECK(conditions[2]["status"] == "True");
+
+  const std::string idle = config("idle.toml", "http.path = \"/live\"");
+  const CommandResult warned = check(idle);
+  CHECK(warned.code == 0);
+  CHECK_THAT(warned.err, Contains("warning[W0322]: http has no effect but with type HTTP"));
+  CHECK(check(idle, {"--strict"}).code == 2);
+}
+
 TEST_CASE("check --bind finds a port that is taken") {
   const TempDir dir;
   const uint16_t port = allocate_port();

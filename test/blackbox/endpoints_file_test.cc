@@ -59,7 +59,8 @@ struct Served {
 
   std::string config(const std::string& more = "") const { return config_with(file, more); }
   std::string config_with(const std::string& path, const std::string& more = "") const {
-    return one_service(port, {}, "", "endpointsFile = \"" + path + "\"")
+    return one_service(port, {}, "",
+                       "endpointsFile = \"" + path + "\"\nloadBalancer.type = \"RoundRobin\"")
         .runtime("workers = 1")
         .append(more)
         .str();

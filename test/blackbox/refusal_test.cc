@@ -23,6 +23,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+// For what counts on each endpoint being asked.
+const std::string kInTurn = "loadBalancer.type = \"RoundRobin\"\n";
+
 milliseconds since(steady_clock::time_point start) {
   return std::chrono::duration_cast<milliseconds>(steady_clock::now() - start);
 }
@@ -128,7 +131,7 @@ TEST_CASE("after connectTimeout the next endpoint is tried") {
   const Blackhole blackhole;
   TcpBackend backend(echo);
   Balancer balancer(engine, {blackhole.address(), backend.address()},
-                    {.service = "timeout.tcp.connectTimeout = \"300ms\""});
+                    {.service = "timeout.tcp.connectTimeout = \"300ms\"\n" + kInTurn});
   for (int i = 0; i < 4; ++i) CHECK(served(balancer.address()));
   bool retried = false;
   for (const AccessRecord& record : balancer.process().wait_records(4)) {
@@ -197,7 +200,7 @@ TEST_CASE("a host that turns out to be unreachable later is passed over then") {
   space->ip("link set sluice1 up");
   TcpBackend backend(echo);
   Balancer balancer(engine, {ip_address("10.77.0.2", 80), backend.address()},
-                    {.service = "timeout.tcp.connectTimeout = \"10s\""});
+                    {.service = "timeout.tcp.connectTimeout = \"10s\"\n" + kInTurn});
   for (int i = 0; i < 2; ++i) CHECK(served(balancer.address()));
   balancer.process().stop();
 }
@@ -224,7 +227,7 @@ TEST_CASE("retries stay within maxAttempts") {
   const auto engine = SLUICE_EACH_ENGINE();
   TcpBackend backend(echo);
   Balancer balancer(engine, {dead_address(), backend.address()},
-                    {.service = "retry.maxAttempts = 1"});
+                    {.service = "retry.maxAttempts = 1\n" + kInTurn});
   const int served_count = count_served(balancer.address(), 20);
   CHECK(served_count > 0);
   CHECK(served_count < 20);
@@ -284,7 +287,7 @@ TEST_CASE("endpoints share the connections of their service by weight") {
       std::to_string(one.port()) +
       " },\n"
       "{ address = \"127.0.0.1\", weight = 3, port = " +
-      std::to_string(three.port()) + " },\n]\n");
+      std::to_string(three.port()) + " },\n]\n" + kInTurn);
   SluiceProcess process(config.str(), engine);
   CHECK(count_served(ip_address("127.0.0.1", port), 200) == 200);
   CHECK(std::abs(one.accepted() - 50) <= 10);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <bitset>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -15,8 +17,19 @@ namespace lb::config {
 namespace {
 
 constexpr std::string_view kBlanks = " \t";
-constexpr std::string_view kWeight = "weight";
 constexpr size_t kMaxShown = 80;
+
+// Each once, NAME=N; the first is what a number alone was meant to be.
+struct Option {
+  std::string_view name;
+  int64_t max;
+  uint32_t Endpoint::*field;
+};
+
+constexpr std::array<Option, 3> kOptions = {
+    {{"weight", kMaxEndpointWeight, &Endpoint::weight},
+     {"priority", kMaxEndpointPriority, &Endpoint::priority},
+     {"maxConnections", kMaxEndpointConnections, &Endpoint::max_connections}}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_number(std::string_view text) {
@@ -90,9 +103,8 @@ class LineParser {
     Endpoint endpoint;
     endpoint.where = place_of(word);
     if (!read_target(word, endpoint)) return std::nullopt;
-    bool has_weight = false;
     for (std::string_view option = next_word(); !option.empty(); option = next_word()) {
-      if (!read_option(option, has_weight, endpoint)) return std::nullopt;
+      if (!read_option(option, endpoint)) return std::nullopt;
     }
     return endpoint;
   }
@@ -150,36 +162,45 @@ class LineParser {
     return true;
   }
 
-  bool read_option(std::string_view word, bool& has_weight, Endpoint& endpoint) {
+  bool read_option(std::string_view word, Endpoint& endpoint) {
     const size_t equals = word.find('=');
     if (equals == std::string_view::npos) {
       return fault(FaultCode::kSyntax, word,
                    fmt::format("an endpoint is followed by weight=N or nothing, but here is {}",
                                quoted(word)),
-                   is_number(word) ? fmt::format("{}={}", kWeight, word) : "");
+                   is_number(word) ? fmt::format("{}={}", kOptions.front().name, word) : "");
     }
     const std::string_view key = word.substr(0, equals);
-    const std::string_view value = word.substr(equals + 1);
-    if (key != kWeight) {
-      return fault(FaultCode::kUnknownKey, word, fmt::format("unknown key {}", quoted(key)),
-                   util::suggest(key, {kWeight}));
+    for (size_t i = 0; i < kOptions.size(); ++i) {
+      if (kOptions[i].name == key) return read_value(i, word.substr(equals + 1), word, endpoint);
     }
-    if (has_weight) return fault(FaultCode::kDuplicateKey, word, "weight is set twice");
-    has_weight = true;
-    const std::optional<int64_t> weight = parse_number(value, 0, kMaxEndpointWeight);
-    if (!weight) {
+    std::vector<std::string_view> names;
+    for (const Option& option : kOptions) names.push_back(option.name);
+    return fault(FaultCode::kUnknownKey, word, fmt::format("unknown key {}", quoted(key)),
+                 util::suggest(key, names));
+  }
+
+  bool read_value(size_t index, std::string_view text, std::string_view word, Endpoint& endpoint) {
+    const Option& option = kOptions[index];
+    if (seen_.test(index)) {
+      return fault(FaultCode::kDuplicateKey, word, fmt::format("{} is set twice", option.name));
+    }
+    seen_.set(index);
+    const std::optional<int64_t> value = parse_number(text, 0, option.max);
+    if (!value) {
       return fault(
-          FaultCode::kOutOfRange, value,
-          fmt::format("weight must be within 0..{}, but is {}", kMaxEndpointWeight, quoted(value)));
+          FaultCode::kOutOfRange, text,
+          fmt::format("{} must be within 0..{}, but is {}", option.name, option.max, quoted(text)));
     }
-    endpoint.weight = static_cast<uint32_t>(*weight);
+    endpoint.*option.field = static_cast<uint32_t>(*value);
     return true;
   }
 
   std::string_view line_;
   SourcePosition start_;
   FaultList& faults_;
-  size_t next_ = 0;  // where the next word may begin
+  size_t next_ = 0;                    // where the next word may begin
+  std::bitset<kOptions.size()> seen_;  // those that the line has
 };
 
 }  // namespace

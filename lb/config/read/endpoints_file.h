@@ -1,6 +1,6 @@
 // A file of endpoints, as other programs write it for a service: one a line,
 //
-//   ADDRESS[:PORT] [weight=N]     # and a comment, if need be
+//   ADDRESS[:PORT] [weight=N] [priority=N] [maxConnections=N]     # and a comment, if need be
 //
 // where ADDRESS is an IPv4 address, an IPv6 address (in brackets where a port follows), or the path
 // of a unix socket, which has no port. Without a port it is the service's target port. Lines end

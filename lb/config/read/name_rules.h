@@ -1,4 +1,4 @@
-// The API's patterns for names.
+// The patterns for names: the API's, and those of what is not the API's.
 #pragma once
 
 #include <string>
@@ -20,6 +20,13 @@ enum class NameRule {
   kHostname,    // a DNS name of 1..253, perhaps with "*." in front; no IP
   kLabelKey,    // "domain/word" or "word", the word of 1..63
   kLabelValue,  // "" or a word of 1..63
+  kDNSName,     // of hosts (RFC 1123): labels of 1..63, 253 in all, in any case; no IP
+  kRecordName,  // of any DNS record: as kDNSName, and a label may begin with '_'
+  kServerName,  // "" or a kDNSName
+  kInterface,   // "" or the name of a network interface: 1..15 bytes
+  kURLPath,     // what a request asks for: '/' and then anything printable but blanks
+  kURLHost,     // "" or 1..255 of anything printable but blanks and '/'
+  kALPN,        // of a protocol: 1..255 bytes
 };
 
 // What is wrong with `text`, as the end of a sentence that begins with the key ("must be ..."); ""

@@ -1,18 +1,9 @@
-#include <fmt/format.h>
-
-#include "lb/config/ip_text.h"
 #include "lb/config/read/schema.h"
-#include "lb/net/address.h"
 
 namespace lb::config {
 namespace {
 
 constexpr Count kPorts{1, 100};
-constexpr int64_t kMaxAttempts = 100;
-constexpr int64_t kMinTimeoutMs = 1;
-
-constexpr std::array<Choice<LoadBalancerType>, 1> kLoadBalancers = {
-    {{"RoundRobin", LoadBalancerType::kRoundRobin}}};
 
 constexpr std::array<Choice<std::string_view>, 3> kPortProtocols = {
     {{"TCP", "TCP"}, {"UDP", "UDP"}, {"SCTP", "SCTP"}}};
@@ -28,49 +19,7 @@ void read_port(Reader& reader, ServicePort& port) {
   port.protocol = protocol;
 }
 
-void check_path(Reader& reader, const std::string& path) {
-  const bool absolute = path.starts_with('/') || path.starts_with('@');
-  if (absolute && net::Address::from_unix_path(path).ok()) return;
-  reader.faults().error(FaultCode::kBadPath, reader.where("path"),
-                        "path must be an absolute path or \"@name\", and at most 107 bytes long");
-}
-
-void read_endpoint(Reader& reader, Endpoint& endpoint) {
-  endpoint.where = reader.where();
-  reader.text("address", NameRule::kNonEmpty, endpoint.address);
-  reader.text("path", NameRule::kNonEmpty, endpoint.path);
-  reader.port("port", endpoint.port);
-  reader.integer("weight", 0, kMaxEndpointWeight, endpoint.weight);
-  reader.boolean("ready", endpoint.ready);
-  if (!endpoint.address.empty()) check_ip(reader, "address", endpoint.address);
-  if (!endpoint.path.empty()) check_path(reader, endpoint.path);
-  const bool by_address = reader.has("address");
-  const bool by_path = reader.has("path");
-  if (by_address && by_path) {
-    reader.fault(FaultCode::kAddressOrPath, "address and path must not both be specified");
-  } else if (!by_address && !by_path && !reader.has("hostname")) {
-    reader.fault(FaultCode::kAddressOrPath, "one of address and path must be specified");
-  } else if (by_path && reader.has("port")) {
-    reader.fault(FaultCode::kAddressOrPath, "port must not be specified beside path");
-  }
-}
-
 }  // namespace
-
-void read_service_policy(Reader& reader, ServicePolicy& policy) {
-  reader.table("loadBalancer", [&](Reader& balancer) {
-    balancer.choice("type", kLoadBalancers, policy.load_balancer);
-  });
-  reader.table("timeout", [&](Reader& timeout) {
-    timeout.table("tcp", [&](Reader& tcp) {
-      tcp.duration("connectTimeout", policy.connect_timeout_ms, kMinTimeoutMs);
-    });
-  });
-  reader.table("retry", [&](Reader& retry) {
-    retry.integer("maxAttempts", 1, kMaxAttempts, policy.retry_max_attempts);
-    retry.duration("totalTimeout", policy.retry_total_timeout_ms, kMinTimeoutMs);
-  });
-}
 
 void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Service>& services) {
   root.each("services", {}, [&](Reader& reader) {
@@ -90,7 +39,7 @@ void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Serv
     });
     service.endpoints_file.where = reader.where("endpointsFile");
     reader.text("endpointsFile", NameRule::kNonEmpty, service.endpoints_file.path);
-    read_service_policy(reader, service.policy);
+    read_service_policy(reader, &service, service.policy);
     services.push_back(std::move(service));
   });
 }

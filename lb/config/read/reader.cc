@@ -67,6 +67,15 @@ void Reader::fault(FaultCode code, std::string_view message) {
   if (table_ != nullptr) context_.faults.error(code, where_, std::string(message));
 }
 
+void Reader::fault_at(std::string_view key, FaultCode code, std::string_view rest,
+                      std::string_view suggestion) {
+  if (has(key)) error(code, key, rest, suggestion);
+}
+
+void Reader::warn_at(std::string_view key, FaultCode code, std::string_view rest) {
+  if (has(key)) context_.faults.warning(code, where(key), fmt::format("{} {}", key, rest));
+}
+
 template <typename T>
 const T* Reader::typed(std::string_view key, const TOMLValue& value, std::string_view expected,
                        std::string_view suggestion) {
@@ -300,6 +309,51 @@ void Reader::each(std::string_view key, Count count, const Body& body) {
     Reader inner(found, entry.where, path, context_);
     body(inner);
     inner.finish();
+  }
+}
+
+void Reader::read_either(const TOMLValue& value, const std::string& path, std::string_view subject,
+                         std::string_view expected, const OnValue& on_value, const Body& on_table) {
+  if (const TOMLTable* found = std::get_if<TOMLTable>(&value.data)) {
+    Reader inner(found, value.where, path, context_);
+    on_table(inner);
+    inner.finish();
+  } else if (!on_value(value)) {
+    context_.faults.error(
+        FaultCode::kWrongType, value.where,
+        fmt::format("{} must be {}, but this is {}", subject, expected, type_name(value)));
+  }
+}
+
+void Reader::either(std::string_view key, std::string_view expected, const OnValue& on_value,
+                    const Body& on_table) {
+  const TOMLValue* value = ask(key);
+  const std::string path = path_of(key);
+  if (context_.describe != nullptr) {
+    Reader inner(nullptr, where_, path, context_);
+    on_table(inner);
+  } else if (value != nullptr) {
+    read_either(*value, path, key, expected, on_value, on_table);
+  }
+}
+
+void Reader::each_either(std::string_view key, Count count, std::string_view expected,
+                         const OnValue& on_value, const Body& on_table) {
+  const TOMLValue* value = ask(key);
+  const std::string path = path_of(key) + "[]";
+  if (context_.describe != nullptr) {
+    Reader inner(nullptr, where_, path, context_);
+    on_table(inner);
+  } else if (value == nullptr) {
+    return;
+  } else if (const TOMLArray* array = std::get_if<TOMLArray>(&value->data)) {
+    check_count(key, count, array->size());
+    const std::string subject = fmt::format("every entry of {}", key);
+    for (const TOMLValue& entry : *array) {
+      read_either(entry, path, subject, expected, on_value, on_table);
+    }
+  } else {
+    read_either(*value, path, key, expected, on_value, on_table);
   }
 }
 

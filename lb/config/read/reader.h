@@ -72,6 +72,12 @@ class Reader {
   FaultList& faults() { return context_.faults; }
   // An error about the table as a whole.
   void fault(FaultCode code, std::string_view message);
+  // An error about the key's value; nothing when the key is absent. The message begins with the
+  // key.
+  void fault_at(std::string_view key, FaultCode code, std::string_view rest,
+                std::string_view suggestion = {});
+  // A warning in its place.
+  void warn_at(std::string_view key, FaultCode code, std::string_view rest);
 
   void text(std::string_view key, NameRule rule, std::string& out, Need need = Need::kOptional);
   void optional_text(std::string_view key, NameRule rule, std::optional<std::string>& out);
@@ -118,6 +124,15 @@ class Reader {
   // Reads every table of the array behind `key`.
   void each(std::string_view key, Count count, const Body& body);
 
+  // For a key that takes tables and other types: `on_table` reads a table, `on_value` gets what is
+  // none and says whether it is of a type that the key takes. `expected` ends the fault otherwise.
+  using OnValue = std::function<bool(const TOMLValue&)>;
+  void either(std::string_view key, std::string_view expected, const OnValue& on_value,
+              const Body& on_table);
+  // The same for every entry of an array. A value without an array around it is one entry.
+  void each_either(std::string_view key, Count count, std::string_view expected,
+                   const OnValue& on_value, const Body& on_table);
+
   // Says that the key is handled by hand: it is known, and no fault.
   void claim(std::string_view key) { ask(key); }
 
@@ -140,6 +155,8 @@ class Reader {
   std::optional<size_t> read_choice(std::string_view key,
                                     const std::vector<std::string_view>& choices, Need need);
   void check_count(std::string_view key, Count count, size_t size);
+  void read_either(const TOMLValue& value, const std::string& path, std::string_view subject,
+                   std::string_view expected, const OnValue& on_value, const Body& on_table);
   void report_unknown(const TOMLEntry& entry);
 
   const TOMLTable* table_;

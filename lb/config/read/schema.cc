@@ -15,7 +15,7 @@ void read_config(Reader& root, Config& config) {
     defaults.table("listener",
                    [&](Reader& reader) { read_listener_policy(reader, listener_defaults); });
     defaults.table("service",
-                   [&](Reader& reader) { read_service_policy(reader, service_defaults); });
+                   [&](Reader& reader) { read_service_policy(reader, nullptr, service_defaults); });
   });
   read_gateways(root, listener_defaults, config.gateways);
   read_tcp_routes(root, config.tcp_routes);
@@ -25,6 +25,7 @@ void read_config(Reader& root, Config& config) {
   read_namespaces(root, config.namespaces);
   read_runtime(root, config.runtime);
   read_admin(root, config.admin);
+  read_dns(root, config.dns);
   read_access_log(root, config.access_log);
   read_log(root, config.log);
   root.finish();

@@ -19,12 +19,30 @@ void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Serv
 void read_namespaces(Reader& root, std::vector<Namespace>& namespaces);
 void read_runtime(Reader& root, Runtime& runtime);
 void read_admin(Reader& root, Admin& admin);
+void read_dns(Reader& root, DNS& dns);
 void read_access_log(Reader& root, AccessLog& access_log);
 void read_log(Reader& root, Log& log);
 
-// The extensions, which [defaults] takes too.
+// The extensions, which [defaults] takes too. `service` is the one that has them, its endpoints
+// read already; null for [defaults], where what has no effect by itself may have one for some
+// service.
 void read_listener_policy(Reader& reader, ListenerPolicy& policy);
-void read_service_policy(Reader& reader, ServicePolicy& policy);
+void read_service_policy(Reader& reader, const Service* service, ServicePolicy& policy);
+
+// Parts of the last one.
+void read_load_balancer(Reader& reader, const Service* service, ServicePolicy& policy);
+void read_health_check(Reader& reader, const Service* service, ServicePolicy& policy);
+void read_proxy_header(Reader& reader, ProxyHeader& header);
+void read_source(Reader& reader, UpstreamSource& source);
+void read_closing(Reader& reader, std::string_view key, Closing& closing);
+void read_dns_policy(Reader& reader, const Service* service, DNSPolicy& policy);
+
+// One endpoint of a service.
+void read_endpoint(Reader& reader, Endpoint& endpoint);
+
+// The bytes behind `key`; those of each of its entries.
+void read_payload(Reader& reader, std::string_view key, std::string& payload);
+void read_payloads(Reader& reader, std::string_view key, std::vector<std::string>& payloads);
 
 void read_selector(Reader& reader, LabelSelector& selector);
 

@@ -6,7 +6,6 @@ namespace lb::config {
 namespace {
 
 constexpr std::string_view kKeys[] = {
-    "dns",
     "accessLog.interval",
     "gateways[].listeners[].authorization",
     "gateways[].listeners[].connection.connectionLimit",
@@ -19,19 +18,7 @@ constexpr std::string_view kKeys[] = {
     "gateways[].listeners[].socket",
     "gateways[].listeners[].tcpKeepalive",
     "gateways[].listeners[].unix",
-    "services[].circuitBreaker",
-    "services[].dns",
-    "services[].endpoints[].hostname",
-    "services[].endpoints[].maxConnections",
-    "services[].endpoints[].priority",
-    "services[].healthCheck",
-    "services[].loadBalancer.consistentHash",
-    "services[].loadBalancer.slowStart",
-    "services[].onEndpointDown",
-    "services[].onEndpointRemoved",
-    "services[].proxyProtocol",
     "services[].socket",
-    "services[].source",
     "services[].tcpKeepalive",
 };
 
@@ -40,12 +27,7 @@ struct Value {
   std::string_view value;
 };
 
-constexpr Value kValues[] = {
-    {"accessLog.format", "haproxy"},
-    {"services[].loadBalancer.type", "ConsistentHash"},
-    {"services[].loadBalancer.type", "LeastConnections"},
-    {"services[].loadBalancer.type", "Random"},
-};
+constexpr Value kValues[] = {{"accessLog.format", "haproxy"}};
 
 // [defaults.listener] and [defaults.service] take the same extensions.
 std::string without_defaults(std::string_view path) {

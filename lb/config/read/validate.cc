@@ -138,21 +138,28 @@ void check_service_ports(const Service& service, FaultList& faults) {
   }
 }
 
+// An IP, a hostname or a path, of which none can be taken for another.
+std::string host_text(const Endpoint& endpoint) {
+  if (!endpoint.path.empty()) return endpoint.path;
+  if (!endpoint.hostname.empty()) return endpoint.hostname;
+  return endpoint.address.empty() ? "" : canonical_ip(endpoint.address);
+}
+
 }  // namespace
 
 // Two endpoints are the same when a connection to any one port of the service could reach one
-// socket through both.
+// socket through both, or when both stand for the same answer of the DNS.
 void check_endpoints(const Service& service, const std::vector<Source>& sources,
                      FaultList& faults) {
   using Target = std::pair<std::string, uint16_t>;
   std::vector<FirstSeen<Target>> by_port(service.ports.size());
   for (const Endpoint& endpoint : service.endpoints) {
-    const bool has_path = !endpoint.path.empty();
-    if (!has_path && endpoint.address.empty()) continue;
-    const std::string host = has_path ? endpoint.path : canonical_ip(endpoint.address);
+    const std::string host = host_text(endpoint);
+    if (host.empty()) continue;
+    const bool has_port = endpoint.path.empty() && !endpoint.srv;
     const SourcePosition* same = nullptr;
     for (size_t i = 0; i < by_port.size(); ++i) {
-      const uint16_t port = has_path             ? uint16_t{0}
+      const uint16_t port = !has_port            ? uint16_t{0}
                             : endpoint.port != 0 ? endpoint.port
                                                  : service.ports[i].target_port;
       const SourcePosition* first = by_port[i].before({host, port}, endpoint.where);

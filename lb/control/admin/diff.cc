@@ -79,14 +79,23 @@ bool is_same_route(const config::TCPRoute* a, const config::TCPRoute* b) {
                     is_same_rule);
 }
 
-std::map<Name, const balance::WeightedEndpoint*> endpoints_of(const proxy::Snapshot& snapshot) {
-  std::map<Name, const balance::WeightedEndpoint*> endpoints;
+struct EndpointView {
+  const balance::WeightedEndpoint* entry;
+  const config::ServicePolicy* policy;  // of its service
+};
+
+std::map<Name, EndpointView> endpoints_of(const proxy::Snapshot& snapshot) {
+  std::map<Name, EndpointView> endpoints;
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      endpoints[{service.name, entry.endpoint->label()}] = &entry;
+      endpoints[{service.name, entry.endpoint->label()}] = {&entry, &service.policy};
     }
   }
   return endpoints;
+}
+
+bool is_same_endpoint(const EndpointView& a, const EndpointView& b) {
+  return a.entry->weight == b.entry->weight && *a.policy == *b.policy;
 }
 
 }  // namespace
@@ -109,18 +118,16 @@ Diff diff(const Deployed& from, const Deployed& to,
       count_changes(routes_of(*from.loaded.config), routes_of(*to.loaded.config), is_same_route);
   const auto old_endpoints = endpoints_of(*from.snapshot);
   const auto new_endpoints = endpoints_of(*to.snapshot);
-  result.endpoints = count_changes(old_endpoints, new_endpoints, [](const auto* a, const auto* b) {
-    return a->weight == b->weight;
-  });
+  result.endpoints = count_changes(old_endpoints, new_endpoints, is_same_endpoint);
   for (const proxy::WorkerStats* worker : stats) {
     for (const auto& [name, block] : worker->listeners()) {
       if (!old_listeners.contains(name) || new_listeners.contains(name)) continue;
       result.connections_on_removed_listeners += live_connections(*block);
     }
   }
-  for (const auto& [name, entry] : old_endpoints) {
+  for (const auto& [name, view] : old_endpoints) {
     if (!new_endpoints.contains(name)) {
-      result.connections_on_removed_endpoints += entry->endpoint->active();
+      result.connections_on_removed_endpoints += view.entry->endpoint->active();
     }
   }
   return result;

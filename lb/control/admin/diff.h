@@ -19,7 +19,7 @@ struct ChangeCount {
 struct Diff {
   ChangeCount listeners;  // by gateway and name; changed = its addresses, route or settings
   ChangeCount routes;     // by name; changed = where it attaches or what it sends where
-  ChangeCount endpoints;  // by service and address; changed = its weight
+  ChangeCount endpoints;  // by service and address; changed = its weight, or its service's settings
   // Live connections that would go on, on something that nobody else gets to any more.
   uint64_t connections_on_removed_listeners = 0;
   uint64_t connections_on_removed_endpoints = 0;

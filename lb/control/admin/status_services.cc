@@ -34,7 +34,8 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
                                uint16_t port, const LiveEndpoints& live) {
   const auto found = live.find({service, label_of(endpoint, port)});
   const bool is_path = !endpoint.path.empty();
-  return {{"address", is_path ? endpoint.path : endpoint.address},
+  const std::string& host = endpoint.hostname.empty() ? endpoint.address : endpoint.hostname;
+  return {{"address", is_path ? endpoint.path : host},
           {"port", is_path ? 0 : port},
           {"healthy", endpoint.ready},
           {"weight", endpoint.weight},

@@ -6,7 +6,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "lb/config/read/unsupported.h"
 #include "lb/control/convert/convert_kinds.h"
 #include "lb/control/convert/manifest_text.h"
 #include "lb/net/address.h"
@@ -161,12 +160,6 @@ class ServiceJoin {
       return;
     }
     for (const SliceEndpoint& endpoint : slice.endpoints) {
-      if (endpoint.is_hostname && config::is_unsupported_key("services[].endpoints[].hostname")) {
-        report_.note(slice.where,
-                     fmt::format("the endpoints of {} are hostnames, which this version does not "
-                                 "serve",
-                                 slice.owner));
-      }
       endpoints.add(endpoint, per_endpoint_ ? targets_[index][0] : std::nullopt);
     }
   }

@@ -56,6 +56,15 @@ TEST_CASE("an endpoint a line, with or without port and weight") {
                                            "2001:db8::1 0 *1 @5:1", "2001:db8::2 82 *0 @6:1",
                                            "::1 0 *1 @7:1", "/run/a.sock 0 *1000000 @9:1",
                                            "@abstract#1 0 *1 @10:1", "10.0.0.3 65535 *1 @11:1"});
+  const Parsed options =
+      parse("10.0.0.1 maxConnections=9 priority=2\n10.0.0.2 priority=127 weight=3");
+  REQUIRE(options.endpoints.size() == 2);
+  CHECK(options.endpoints[0].max_connections == 9);
+  CHECK(options.endpoints[0].priority == 2);
+  CHECK(options.endpoints[0].weight == 1);
+  CHECK(options.endpoints[1].max_connections == 0);
+  CHECK(options.endpoints[1].priority == 127);
+  CHECK(options.endpoints[1].weight == 3);
   CHECK(parse("").endpoints.empty());
   CHECK(parse("# nobody").faults.empty());
 }
@@ -90,6 +99,10 @@ TEST_CASE("every fault has its place, its reason and, where it is plain, what wa
       {"a large weight", "10.0.0.1 weight=1000001", {"E0110 1:17"}, "but is \"1000001\""},
       {"a huge weight", "::1 weight=99999999999999999999", {"E0110 1:12"}, "within 0..1000000"},
       {"no weight", "10.0.0.1 weight=", {"E0110 1:17"}, "but is \"\""},
+      {"a large priority", "::1 priority=128", {"E0110 1:14"}, "priority must be within 0..127"},
+      {"no bound", "::1 maxConnections=-1", {"E0110 1:20"}, "within 0..1073741824"},
+      {"a wrong case", "::1 maxconnections=1", {"E0105 1:5"}, "did you mean \"maxConnections\"?"},
+      {"two priorities", "::1 priority=1 weight=1 priority=1", {"E0212 1:25"}, "priority is set"},
       {"two weights", "10.0.0.1 weight=1 weight=1", {"E0212 1:19"}, "weight is set twice"},
       {"not a text", std::string("10.0.0.1\n\0\n!", 12), {"E0104 2:1"}, "NUL byte"},
       {"all of them", "a\n10.0.0.1\nb\n", {"E0116 1:1", "E0116 3:1"}, "e:3:1: error[E0116]"},

@@ -69,9 +69,9 @@ TEST_CASE("unknown keys are errors with the nearest known one") {
        {"E0105 4:19"},
        "did you mean \"connection\"?"},
       {"near to what is not built yet",
-       kSound + "[defaults.service]\nhelthCheck = {}\n",
+       kSound + "[defaults.service]\ntcpKeepAlive = {}\n",
        {"E0105 5:1"},
-       "did you mean \"healthCheck\"?"},
+       "did you mean \"tcpKeepalive\"?"},
       {"nothing near",
        kSound + "zzzzzz = 1\n",
        {"E0105 4:1"},
@@ -82,12 +82,10 @@ TEST_CASE("unknown keys are errors with the nearest known one") {
 
 TEST_CASE("keys and values of the contract that are not built yet say so") {
   for (const std::string_view key :
-       {"dns = {}", "accessLog = { interval = '1m' }", "accessLog = { format = 'haproxy' }",
+       {"accessLog = { interval = '1m' }", "accessLog = { format = 'haproxy' }",
         "defaults.listener.proxyProtocol = {}", "defaults.listener.perSource = {}",
         "defaults.listener.connection.connectionLimit.value = 5",
-        "defaults.service.healthCheck.active.type = 'TCP'",
-        "defaults.service.loadBalancer.type = 'LeastConnections'",
-        "defaults.service.loadBalancer.type = 'ConsistentHash'"}) {
+        "defaults.service.tcpKeepalive = {}"}) {
     INFO(key);
     const LoadResult result = load_text(kSound + std::string(key) + "\n", "f");
     CHECK_FALSE(result.config);
@@ -101,12 +99,6 @@ TEST_CASE("keys and values of the contract that are not built yet say so") {
        gateway_with("{ name = 'l', unix = '/run/x', protocol = 'TCP' }"),
        {"E0108 2:15"},
        "unix is not supported"},
-      {"a DNS name",
-       "gateways = [{ name = 'g', listeners = [{ name = 'l', port = 1, protocol = 'TCP' "
-       "}] }]\n[[services]]\nname = 's'\nports = [{ port = 1 }]\nendpoints = [{ hostname "
-       "= 'a.b' }]\n",
-       {"E0108 5:16"},
-       "hostname is not supported"},
   });
 }
 

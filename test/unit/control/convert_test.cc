@@ -227,7 +227,6 @@ TEST_CASE("endpoints by name are hostnames") {
   const std::string text = service("s", "{ ports: [{ port: 80 }] }") +
                            slice("s", "[{ port: 80 }]", "[{ addresses: [a.example.com] }]", "FQDN");
   CHECK_THAT(toml_of(text), Contains("endpoints = [{ hostname = \"a.example.com\" }]"));
-  CHECK_THAT(notes_of(text), Contains("hostnames, which this version does not serve"));
 }
 
 TEST_CASE("what has no place is left out and named with its line") {

@@ -14,6 +14,7 @@ namespace {
 const std::string kServices =
     "[[services]]\nname = 'a'\nports = [{ port = 1 }]\n"
     "endpoints = [{ address = '10.0.0.1' }, { address = '10.0.0.2', weight = 3 }]\n"
+    "loadBalancer.type = 'RoundRobin'\n"
     "[[services]]\nname = 'b'\nports = [{ port = 1 }]\nendpoints = [{ address = '10.0.1.1' }]\n"
     "[[services]]\nname = 'empty'\nports = [{ port = 1 }]\n"
     "[[services]]\nname = 'asleep'\nports = [{ port = 1 }]\n"
@@ -134,7 +135,8 @@ TEST_CASE("router: workers begin with different backends and endpoints") {
   const auto snapshot =
       compile_text(routed_to("{ name = 'b', port = 1 }, { name = 'twins', port = 1 }") + kServices +
                    "[[services]]\nname = 'twins'\nports = [{ port = 1 }]\n"
-                   "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n");
+                   "endpoints = [{ address = '10.0.3.1' }, { address = '10.0.3.2' }]\n"
+                   "loadBalancer.type = 'RoundRobin'\n");
   CountedRouter counted(snapshot, 0);
   CountedRouter other(snapshot, 1);
   Router& first = counted.router;
