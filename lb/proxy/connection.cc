@@ -96,9 +96,7 @@ void Connection::on_preamble_sent() {
   preamble_.reset();
   if (state_ == State::kLingering) return on_quiet();
   if (state_ != State::kRelaying || first_reset_) return;
-  for (const Side side : {Side::kDownstream, Side::kUpstream}) {
-    if (flow_from(side).has_ended()) return pass_fin(side);
-  }
+  if (flow_from(Side::kDownstream).has_ended()) pass_fin(Side::kDownstream);
 }
 
 config::SpliceMode Connection::splice_mode() const { return table_.splice_; }
@@ -131,10 +129,13 @@ void Connection::on_fin(Side side) {
 }
 
 void Connection::pass_fin(Side from) {
-  if (preamble_ != nullptr) return;  // on_preamble_sent() asks again
-  // The second FIN goes out with the close, which saves a call.
-  if (flow_from(other(from)).has_ended()) return close(fin_reason());
-  engine().shutdown_write(fd(other(from)));
+  // The client's FIN is behind the preamble, and on_preamble_sent() asks again.
+  const bool waits = preamble_ != nullptr && flow_from(Side::kDownstream).has_ended();
+  if (!waits) {
+    // The second FIN goes out with the close, which saves a call.
+    if (flow_from(other(from)).has_ended()) return close(fin_reason());
+    engine().shutdown_write(fd(other(from)));
+  }
   note_progress();
   if (policy().half_close_timeout_ms == 0) return begin_lingering(fin_reason());
   wake_by(half_close_deadline_ms());
