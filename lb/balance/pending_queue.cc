@@ -23,12 +23,17 @@ bool may_go_to(const PendingQueue::Wish& wish, uint32_t index) {
   return entry.takes_part() && (entry.endpoint->is_up() || is_panic(wish));
 }
 
-double load_of(const WeightedEndpoint& entry) {
-  return static_cast<double>(entry.endpoint->active()) / entry.full_weight();
+// The lowest priority with room, and the least loaded of that.
+bool is_better(const WeightedEndpoint& entry, const WeightedEndpoint& other) {
+  if (entry.priority != other.priority) return entry.priority < other.priority;
+  const auto load_of = [](const WeightedEndpoint& one) {
+    return static_cast<double>(one.endpoint->active()) / one.full_weight();
+  };
+  return load_of(entry) < load_of(other);
 }
 
-// Counts a connection in where there is room: at `freed`, or at the least loaded of all when that
-// is null. kNoEndpoint when there is room without a bound, so that it need not be held.
+// Counts a connection in where there is room: at `freed`, or at the best of all when that is null.
+// kNoEndpoint when there is room without a bound, so that it need not be held.
 std::optional<uint32_t> take_room(const PendingQueue::Wish& wish, const Endpoint* freed) {
   for (;;) {
     std::optional<uint32_t> best;
@@ -37,7 +42,7 @@ std::optional<uint32_t> take_room(const PendingQueue::Wish& wish, const Endpoint
       if (freed != nullptr && entry.endpoint.get() != freed) continue;
       if (!entry.endpoint->has_room() || !may_go_to(wish, i)) continue;
       if (entry.endpoint->max_connections() == 0) return kNoEndpoint;
-      if (!best || load_of(entry) < load_of((*wish.endpoints)[*best])) best = i;
+      if (!best || is_better(entry, (*wish.endpoints)[*best])) best = i;
     }
     // Lost when one who came before anybody waited takes it at this moment.
     if (!best || (*wish.endpoints)[*best].endpoint->try_add_active()) return best;

@@ -19,13 +19,6 @@ uint32_t max_length(const config::PassiveCheck& policy) {
   return static_cast<uint32_t>(std::clamp<int64_t>(length, 1, UINT32_MAX));
 }
 
-// The operator and the file want it to take connections.
-bool is_wanted(const balance::WeightedEndpoint& entry) {
-  const balance::AdminState state = entry.endpoint->admin_state();
-  if (state == balance::AdminState::kDrain || state == balance::AdminState::kDown) return false;
-  return entry.endpoint->weight_override().value_or(entry.weight) > 0;
-}
-
 struct Bounds {
   size_t able = 0;     // wanted and healthy
   size_t ejected = 0;  // of these
@@ -38,7 +31,7 @@ Bounds bounds_of(const Ejections::Group& group) {
   Bounds bounds;
   size_t wanted = 0;
   for (const balance::WeightedEndpoint& entry : group.endpoints) {
-    if (!is_wanted(entry)) continue;
+    if (!entry.takes_part()) continue;
     ++wanted;
     if (!entry.endpoint->is_healthy()) continue;
     ++bounds.able;
@@ -172,7 +165,7 @@ Ejections::EndpointPtr Ejections::first_ejected(const Group& group) const {
   for (const balance::WeightedEndpoint& entry : group.endpoints) {
     const auto found = rows_.find(entry.endpoint.get());
     if (found == rows_.end() || !found->second.is_ejected) continue;
-    if (!is_wanted(entry) || !entry.endpoint->is_healthy()) continue;
+    if (!entry.takes_part() || !entry.endpoint->is_healthy()) continue;
     if (first == nullptr || found->second.since_ms < first->since_ms) first = &found->second;
   }
   return first == nullptr ? nullptr : first->endpoint;

@@ -17,8 +17,8 @@ namespace lb::health {
 struct HealthChange {
   std::shared_ptr<balance::Endpoint> endpoint;
   bool was_up = false;
-  bool is_up = false;     // Endpoint::is_up(); the same as before when only a weight has changed
-  std::string_view why;   // in words, for the log; valid during the call
+  bool is_up = false;    // Endpoint::is_up(); the same as before when only a weight has changed
+  std::string_view why;  // in words, for the log; valid during the call
   util::MonoTimeMs now_ms = 0;
   bool is_first = false;  // it has not been up yet, and now it is known why
 };

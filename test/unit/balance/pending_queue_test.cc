@@ -23,7 +23,8 @@ using Slot = ServiceSlots::Slot;
 struct Service {
   Service(size_t count, uint32_t bound) {
     for (size_t i = 0; i < count; ++i) {
-      endpoints.push_back({std::make_shared<Endpoint>(net::Address(), state), 1, bound});
+      endpoints.push_back({.endpoint = std::make_shared<Endpoint>(net::Address(), state),
+                           .max_connections = bound});
       endpoints.back().endpoint->set_max_connections(bound);
     }
   }
