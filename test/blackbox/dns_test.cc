@@ -275,6 +275,8 @@ TEST_CASE("a reload brings a new name with its endpoints, and refuses nobody mea
   world.dns.set_addresses("a.test", {"127.0.0.2"}, 3600);
   world.dns.set_addresses("b.test", {"127.0.0.3"}, 3600);
   SluiceProcess process(world.config(named("a.test")), engine);
+  // Long enough to be noticed, and far below the 1 s that is waited for.
+  world.dns.set_delay(std::chrono::milliseconds(50));
   for (int i = 0; i < 10; ++i) {
     process.write_config(world.config(named(i % 2 == 0 ? "b.test" : "a.test")));
     process.send_signal(SIGHUP);
