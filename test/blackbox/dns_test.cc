@@ -18,7 +18,9 @@
 #include "test/support/eventually.h"
 #include "test/support/failure.h"
 #include "test/support/port_allocator.h"
+#include "test/support/scale.h"
 #include "test/support/tcp_backend.h"
+#include "test/support/temp_dir.h"
 
 namespace lb::test {
 namespace {
@@ -223,7 +225,10 @@ TEST_CASE("a dead DNS does not keep from starting, and what it says later counts
       "[[tcpRoutes]]\nname = \"to-other\"\nparentRefs = [{{ name = \"gw\", sectionName = "
       "\"other\" }}]\nrules = [{{ backendRefs = [{{ name = \"other\", port = 80 }}] }}]\n",
       world.backend_port);
+  const auto begin = std::chrono::steady_clock::now();
   SluiceProcess process(config, engine);
+  // The bound is 2 s, beside what a start takes.
+  CHECK(std::chrono::steady_clock::now() - begin < patience(std::chrono::seconds(8)));
   CHECK(world.places() == Names{"-"});
   CHECK(served_at(ip_address("127.0.0.1", other_port)) == "127.0.0.4");
   json endpoint = endpoints_of(process).at(0);
@@ -246,8 +251,7 @@ TEST_CASE("a dead DNS does not keep from reloading, and names that stay keep the
   world.dns.set_addresses("web.test", {"127.0.0.2"}, 3600);
   SluiceProcess process(world.config(named("web.test")), engine);
   world.dns.set_mode(Mode::kSilent);
-  // Without a new name nobody waits at all; that there is no time to measure for that, is why it is
-  // ten reloads.
+  // Without a new name nobody waits: ten waits would be ten seconds.
   auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 10; ++i) CHECK(command(process, {"reload", "--wait"}).code == 0);
   CHECK(std::chrono::steady_clock::now() - begin < patience(std::chrono::seconds(8)));
@@ -271,6 +275,8 @@ TEST_CASE("a reload brings a new name with its endpoints, and refuses nobody mea
   world.dns.set_addresses("a.test", {"127.0.0.2"}, 3600);
   world.dns.set_addresses("b.test", {"127.0.0.3"}, 3600);
   SluiceProcess process(world.config(named("a.test")), engine);
+  // Long enough to be noticed, and far below the 1 s that is waited for.
+  world.dns.set_delay(std::chrono::milliseconds(50));
   for (int i = 0; i < 10; ++i) {
     process.write_config(world.config(named(i % 2 == 0 ? "b.test" : "a.test")));
     process.send_signal(SIGHUP);
@@ -330,6 +336,25 @@ TEST_CASE("connects that fail have the name asked for again before its TTL is ov
   CHECK(world.places(1) == Names{"-"});
   world.dns.set_addresses("web.test", {"127.0.0.2"}, 3600);
   world.wait_places({"127.0.0.2"}, process);
+  process.stop();
+}
+
+TEST_CASE("an endpoints file and a name may come to the same address") {
+  const std::string engine = SLUICE_EACH_ENGINE();
+  World world;
+  TempDir dir;
+  const std::string file = dir.write("e", "127.0.0.2\n");
+  world.dns.set_addresses("web.test", {"127.0.0.2", "127.0.0.3"}, 3600);
+  SluiceProcess process(
+      world.config(named("web.test"), fmt::format("endpointsFile = \"{}\"", file)), engine);
+  CHECK(world.places() == Names{"127.0.0.2", "127.0.0.3"});
+  CHECK(endpoints_of(process).size() == 2);
+  dir.write("e", "127.0.0.3\n127.0.0.4\n");
+  world.wait_places({"127.0.0.2", "127.0.0.3", "127.0.0.4"}, process);
+  CHECK(endpoints_of(process).size() == 3);
+  dir.write("e", "# nobody\n");
+  world.wait_places({"127.0.0.2", "127.0.0.3"}, process);
+  CHECK(process.log().count("not taken") == 0);
   process.stop();
 }
 

@@ -122,6 +122,11 @@ void DNSServer::set_truncating(bool is_truncating) {
   is_truncating_ = is_truncating;
 }
 
+void DNSServer::set_delay(std::chrono::milliseconds delay) {
+  const std::lock_guard lock(mutex_);
+  delay_ = delay;
+}
+
 int DNSServer::asked() const {
   const std::lock_guard lock(mutex_);
   int sum = 0;
@@ -168,6 +173,10 @@ void DNSServer::serve_datagram() {
   if (size <= 0) return;
   const std::string reply = answer({buffer.data(), static_cast<size_t>(size)}, false);
   if (reply.empty()) return;
+  std::unique_lock lock(mutex_);
+  const std::chrono::milliseconds delay = delay_;
+  lock.unlock();
+  std::this_thread::sleep_for(delay);
   ::sendto(udp_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from),
            from_bytes);
 }

@@ -1,13 +1,14 @@
 // A DNS server on 127.0.0.1, over UDP and TCP, that says what the test wants. Any thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <list>
 #include <map>
 #include <mutex>
 #include <set>
-#include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -39,6 +40,8 @@ class DNSServer {
   void set_mode_of_type(uint16_t type, Mode mode);
   // Answers by UDP have nothing in them but that they are cut.
   void set_truncating(bool is_truncating);
+  // Each answer by UDP takes so long, and the next question waits for it.
+  void set_delay(std::chrono::milliseconds delay);
 
   // Questions so far.
   int asked() const;
@@ -73,6 +76,7 @@ class DNSServer {
   Mode mode_ = Mode::kAnswer;
   std::map<uint16_t, Mode> mode_of_type_;
   bool is_truncating_ = false;
+  std::chrono::milliseconds delay_{0};
   std::map<std::string, int> asked_;
   int asked_by_tcp_ = 0;
   std::thread thread_;

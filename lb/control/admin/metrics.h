@@ -34,7 +34,7 @@ struct MetricsInput {
   event::EngineKind engine;
   std::string_view version;
   ProcessUsage usage;
-  DNSFigures dns;
+  DNSFigures dns = {};
 };
 
 inline constexpr const char* kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";

@@ -97,7 +97,8 @@ std::string text_of(const Deployed& deployed, const ReloadState& reload,
                                    health::CheckResults{5, 2, 1, 0}}},
                        .engine = event::EngineKind::kEpoll,
                        .version = "1.2.3",
-                       .usage = process_usage()});
+                       .usage = process_usage(),
+                       .dns = {.lookups = {5, 1, 2, 3}, .resolved = 7, .unresolved = 1}});
 }
 
 constexpr size_t kRefusedPlace = static_cast<size_t>(proxy::CloseReason::kNoRoute);
@@ -196,6 +197,9 @@ TEST_CASE("the metrics keep to the format and sum up over the workers") {
   CHECK(value("sluice_worker_busy_ratio{worker=\"1\"}") == 1);
   CHECK(value("sluice_worker_handovers_total{worker=\"0\"}") == 3);
   CHECK(value("sluice_worker_handovers_total{worker=\"1\"}") == 0);
+  CHECK(value("sluice_dns_lookups_total{result=\"timeout\"}") == 2);
+  CHECK(value("sluice_dns_names{state=\"resolved\"}") == 7);
+  CHECK(value("sluice_dns_names{state=\"stale\"}") == 0);
   CHECK(value("sluice_engine_info{engine=\"epoll\",features=\"edge_triggered,eventfd\"}") == 1);
   CHECK(value("sluice_build_info{version=\"1.2.3\"}") == 1);
 }
