@@ -78,16 +78,4 @@ void read_log(Reader& root, Log& log) {
   });
 }
 
-void read_dns(Reader& root, DNS& dns) {
-  root.table("dns", [&](Reader& reader) {
-    std::vector<PlacedText> servers;
-    reader.texts("servers", NameRule::kText, {0, 16}, servers);
-    for (const PlacedText& server : servers) {
-      if (const std::optional<net::Address> address = parse_ip_port(server.text)) {
-        dns.servers.push_back(*address);
-      }
-    }
-  });
-}
-
 }  // namespace lb::config

@@ -19,7 +19,6 @@ void read_services(Reader& root, const ServicePolicy& defaults, std::vector<Serv
 void read_namespaces(Reader& root, std::vector<Namespace>& namespaces);
 void read_runtime(Reader& root, Runtime& runtime);
 void read_admin(Reader& root, Admin& admin);
-void read_dns(Reader& root, DNS& dns);
 void read_access_log(Reader& root, AccessLog& access_log);
 void read_dns(Reader& root, DNS& dns);
 void read_log(Reader& root, Log& log);
