@@ -63,10 +63,10 @@ TEST_CASE("relay: whatever the ends do, bytes are exact, ends are told and nothi
   CHECK(modes.to_recv > runs / 50);
   CHECK(modes.often > runs / 100);
   // The seeds must reach every way a connection can end.
-  for (const char* word : {"client_fin", "server_fin", "client_reset", "server_reset",
-                           "connect_refused", "connect_timeout", "connect_failed", "idle_timeout",
-                            "half_close_timeout", "killed", "endpoint_down", "out_of_resources",
-                            "limit_endpoint"}) {
+  for (const char* word :
+       {"client_fin", "server_fin", "client_reset", "server_reset", "connect_refused",
+        "connect_timeout", "connect_failed", "idle_timeout", "half_close_timeout", "killed",
+        "endpoint_down", "out_of_resources", "limit_endpoint"}) {
     CAPTURE(word);
     CHECK(reasons[word] > 0);
   }
