@@ -107,7 +107,11 @@ TEST_CASE("the demonstration answers with the Host of the request on both ports"
         },
         std::chrono::seconds(10)));
     CHECK_THAT(answer.out, Contains("\"Host\": \"" + host + "\""));
-    CHECK_THAT(demo.out().text() + demo.err().text(), Contains("curl") && Contains(host));
+    // It serves a moment before it says so.
+    CHECK(eventually([&] {
+      const std::string said = demo.out().text() + demo.err().text();
+      return said.find("curl") != std::string::npos && said.find(host) != std::string::npos;
+    }));
   }
   demo.send_signal(SIGTERM);
   CHECK(demo.wait_code() == 0);
