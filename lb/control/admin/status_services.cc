@@ -52,8 +52,9 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
   const auto found = live.find({service, label_of(endpoint, port)});
   const std::string overridden = found == live.end() ? "" : override_text(*found->second.endpoint);
   const bool is_path = !endpoint.path.empty();
+  const std::string& host = endpoint.address.empty() ? endpoint.hostname : endpoint.address;
   nlohmann::json status = {
-      {"address", is_path ? endpoint.path : endpoint.address},
+      {"address", is_path ? endpoint.path : host},
       {"port", is_path ? 0 : port},
       {"healthy", endpoint.ready && (found == live.end() || found->second.endpoint->is_up())},
       {"weight", weight_json(found == live.end() ? endpoint.weight : found->second.weight)},

@@ -102,7 +102,7 @@ std::string routes_text(const json& routes) {
 std::string endpoint_text(const json& endpoint) {
   std::string address = endpoint.value("address", "");
   const int port = endpoint.value("port", 0);
-  if (address.empty()) return endpoint.value("hostname", "") + " (no address)";
+  if (!endpoint.value("resolved", true)) return address + " (no address)";
   if (port == 0) return address;
   return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
                                                 : fmt::format("[{}]:{}", address, port);
