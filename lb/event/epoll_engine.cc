@@ -365,7 +365,7 @@ void EpollEngine::run_splice_in(RecvOp& op) {
     return;
   }
   const int32_t result = slot_of(op.fd).urgent ? -ENOBUFS : fill_pipe(op);
-  if (result == -ENOBUFS) return run_recv(op);
+  if (result == -ENOBUFS || result == 0) return run_recv(op);
   op.place = Op::Place::kKernel;
   if (result != -EAGAIN) return finish(op, result);
   slot_of(op.fd).readable = false;

@@ -132,6 +132,7 @@ void UringEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
 
 void UringEngine::splice_in(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kSpliceIn, fd);
+  op.events = 0;
   switch (receives_.start(op, max_bytes)) {
     case UringReceives::Start::kWait:
       // What comes until it has ended is in buffers.
@@ -266,7 +267,7 @@ void UringEngine::fill(io_uring_sqe* entry, Op& op) {
       return;
     }
     case Op::Kind::kSpliceIn:
-      io_uring_prep_poll_add(entry, op.fd, POLLIN | POLLPRI);
+      io_uring_prep_poll_add(entry, op.fd, POLLIN);
       return;
     case Op::Kind::kSpliceOut:
       io_uring_prep_poll_add(entry, op.fd, POLLOUT);
@@ -435,8 +436,7 @@ void UringEngine::end_send(SendOp& op, const Event& event) {
 void UringEngine::end_splice_wait(Op& op, const Event& event) {
   if (op.cancelled) return complete(op, {-ECANCELED, false});
   if (event.result < 0) return complete(op, {event.result, false});
-  // A splice stops before an urgent byte for good, a recv goes past it (tcp(7), SIOCATMARK).
-  if ((event.result & POLLPRI) != 0) return receive(static_cast<RecvOp&>(op));
+  op.events = static_cast<uint16_t>(event.result);
   try_later(op);
 }
 
@@ -463,7 +463,9 @@ void UringEngine::try_splice(Op& op) {
   } else {
     return try_later(op);
   }
-  if (result == -ENOBUFS) {
+  // POLLPRI would not tell: a poll that is woken reports whatever the wake-up may be about.
+  const bool is_stuck = result == 0 || (result == -EAGAIN && (op.events & POLLIN) != 0);
+  if (result == -ENOBUFS || (op.kind == Op::Kind::kSpliceIn && is_stuck)) {
     receive(static_cast<RecvOp&>(op));
   } else if (result == -EAGAIN) {
     arm(op);

@@ -47,6 +47,22 @@ TEST_CASE("splice contract: bytes come through pipes in order, then 0 for FIN, a
   world->engine().close(fd, event::CloseMode::kFin);
 }
 
+TEST_CASE("splice contract: what comes while a splice_in waits comes through a pipe too") {
+  const auto world = make_splice_world(SLUICE_EACH_CONTRACT_ENGINE());
+  auto [fd, peer] = world->make_pair();
+  for (int i = 0; i < 3; ++i) {
+    Recorder<event::RecvOp> recv(*world);
+    world->engine().splice_in(recv.op, fd, 100);
+    world->settle();
+    REQUIRE(recv.results.empty());
+    world->write_all(*peer, "x");
+    REQUIRE(world->run_until([&] { return recv.is_done(); }));
+    CHECK(recv.result() == 1);
+    CHECK(recv.op.pipe.is_held());
+  }
+  world->engine().close(fd, event::CloseMode::kFin);
+}
+
 TEST_CASE("splice contract: bytes and FIN that are there before are not lost") {
   const auto world = make_splice_world(SLUICE_EACH_CONTRACT_ENGINE());
   auto [fd, peer] = world->make_pair();
