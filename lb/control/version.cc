@@ -5,6 +5,7 @@
 #include "fmt/format.h"
 #include "lb/control/commands.h"
 #include "lb/event/engine_factory.h"
+#include "lb/event/liburing_version.h"
 
 namespace lb::control {
 namespace {

@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "lb/event/engine_self_test.h"
 #include "lb/event/epoll_engine.h"
+#include "lb/event/liburing_version.h"
 #ifdef SLUICE_HAVE_URING
 #include "lb/event/uring_engine.h"
 #endif

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "lb/event/liburing_version.h"
 #include "lb/net/fd.h"
 #include "test/support/failure.h"
 
@@ -14,7 +15,7 @@ namespace lb::test {
 namespace {
 
 bool have_io_uring() {
-#ifdef SLUICE_TEST_WITHOUT_IO_URING
+#ifndef SLUICE_HAVE_URING
   std::puts("io_uring: skipped, this build has no liburing");
   return false;
 #else
