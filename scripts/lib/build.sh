@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Shared by the scripts that build: sourced, from the root of the checkout.
 
+# Another checkout, or another folder, compiles the same: the cache need not know where it was. What
+# differs is where a debugger would look for sources.
+export CCACHE_NOHASHDIR=1
+
 say() { printf '\n== %s\n' "$*"; }
 
 # configure DIR OPTION...: a meson build directory with exactly these options; made anew when they
