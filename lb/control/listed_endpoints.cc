@@ -4,35 +4,14 @@
 #include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "fmt/format.h"
 #include "lb/config/fault.h"
 #include "lb/config/ip_text.h"
+#include "lb/control/live_endpoints.h"
 #include "lb/util/suggest.h"
 
 namespace lb::control {
 namespace {
-
-using Name = std::pair<std::string, std::string>;  // service and label
-
-absl::flat_hash_map<Name, std::shared_ptr<balance::Endpoint>> live_endpoints(
-    const proxy::Snapshot& snapshot) {
-  absl::flat_hash_map<Name, std::shared_ptr<balance::Endpoint>> live;
-  for (const proxy::ServiceSnapshot& service : snapshot.services) {
-    for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      live.emplace(Name(service.name, entry.endpoint->label()), entry.endpoint);
-    }
-  }
-  return live;
-}
-
-// "" when it has no address.
-std::string label_of(const config::Endpoint& endpoint, uint16_t target_port) {
-  if (!endpoint.path.empty()) return endpoint.path;
-  const uint16_t port = endpoint.port != 0 ? endpoint.port : target_port;
-  const absl::StatusOr<net::Address> address = net::Address::parse(endpoint.address, port);
-  return address.ok() ? address->to_string() : "";
-}
 
 std::string meant(std::string_view word, const std::vector<std::string_view>& known) {
   const std::string_view nearest = util::suggest(word, known);
@@ -53,7 +32,7 @@ std::string address_label(std::string_view text) {
 }  // namespace
 
 std::vector<ListedEndpoint> list_endpoints(const Deployed& deployed) {
-  const auto live = live_endpoints(*deployed.snapshot);
+  const LiveEndpoints live = live_endpoints(*deployed.snapshot);
   std::vector<ListedEndpoint> listed;
   for (const config::Service& service : deployed.loaded.config->services) {
     const std::string name = to_string(service.name);
@@ -62,9 +41,9 @@ std::vector<ListedEndpoint> list_endpoints(const Deployed& deployed) {
       for (const config::Endpoint& endpoint : service.endpoints) {
         const std::string label = label_of(endpoint, port.target_port);
         if (label.empty() || !labels.insert(label).second) continue;
-        const auto found = live.find(Name(name, label));
+        const auto found = live.find({name, label});
         listed.push_back({name, label, endpoint.ready, endpoint.weight,
-                          found == live.end() ? nullptr : found->second});
+                          found == live.end() ? nullptr : found->second.endpoint});
       }
     }
   }

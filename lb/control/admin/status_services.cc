@@ -6,45 +6,16 @@
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "lb/control/live_endpoints.h"
 #include "lb/control/overrides.h"
-#include "lb/proxy/service_selection.h"
-#include "lb/util/clock.h"
 
 namespace lb::control {
 namespace {
-
-// What is known of an endpoint that the snapshot has.
-struct Live {
-  const balance::Endpoint* endpoint;
-  double weight;
-};
-
-// By service and label.
-using LiveEndpoints = absl::flat_hash_map<std::pair<std::string, std::string>, Live>;
-
-LiveEndpoints live_endpoints(const proxy::Snapshot& snapshot) {
-  LiveEndpoints live;
-  const util::MonoTimeMs now_ms = util::mono_now_ms();
-  for (const proxy::ServiceSnapshot& service : snapshot.services) {
-    for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      live.emplace(std::pair(service.name, entry.endpoint->label()),
-                   Live{entry.endpoint.get(), proxy::current_weight(service, entry, now_ms)});
-    }
-  }
-  return live;
-}
 
 // Whole numbers as such, which all are but those that still grow.
 nlohmann::json weight_json(double weight) {
   if (weight == std::floor(weight)) return static_cast<uint64_t>(weight);
   return weight;
-}
-
-std::string label_of(const config::Endpoint& endpoint, uint16_t port) {
-  if (!endpoint.path.empty()) return endpoint.path;
-  const absl::StatusOr<net::Address> address = net::Address::parse(endpoint.address, port);
-  return address.ok() ? address->to_string() : endpoint.address;
 }
 
 nlohmann::json endpoint_status(const std::string& service, const config::Endpoint& endpoint,
