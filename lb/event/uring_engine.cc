@@ -15,9 +15,9 @@
 namespace lb::event {
 namespace {
 
-// user_data is an operation's address, a name of UringReceives, or this, which no address can be.
+// user_data is an operation's address, or this, which no address can be.
 constexpr uint64_t kMailbox = 1;
-// With this bit it is the request to cancel what has that name.
+// With this bit it is the request to cancel the operation at that address.
 constexpr uint64_t kCancelBit = 4;
 
 // An operation's own name in the kernel.
@@ -54,7 +54,7 @@ absl::Status denied(const char* what, int error) {
 }  // namespace
 
 UringEngine::UringEngine(const EngineOptions& options)
-    : Engine(options, util::mono_now_ms()), ring_buffers_(buffers_), receives_(buffers_) {}
+    : Engine(options, util::mono_now_ms()), ring_buffers_(buffers_) {}
 
 absl::StatusOr<std::unique_ptr<Engine>> UringEngine::create(const EngineOptions& options) {
   std::unique_ptr<UringEngine> engine(new UringEngine(options));
@@ -75,8 +75,6 @@ absl::Status UringEngine::set_up() {
   if (const int registered = io_uring_register_ring_fd(&ring_); registered < 0) {
     return denied("io_uring_register(ring)", -registered);
   }
-  // Receives do not stay armed (UringReceives::allow): one connection of ten thousand random ones
-  // was seen to stand still, and it is not known yet whether they are why.
   if (const int set_up = ring_buffers_.set_up(ring_, options_.buffer_ring_entries); set_up < 0) {
     return denied("io_uring_register(buffer ring)", -set_up);
   }
@@ -87,8 +85,6 @@ UringEngine::~UringEngine() {
   LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty() && splices_.empty());
   LB_ASSERT(cancelled_.empty());
   if (ring_is_open_) io_uring_queue_exit(&ring_);
-  // The end of the ring was the end of what was armed.
-  for (const int fd : receives_.closing()) Engine::close(fd, receives_.finish_closing(fd));
 }
 
 void UringEngine::accept(AcceptOp& op, int listen_fd, bool many) {
@@ -105,14 +101,10 @@ void UringEngine::connect(ConnectOp& op, int fd, const net::Address& address) {
 
 void UringEngine::recv(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kRecv, fd);
-  switch (receives_.start(op, max_bytes)) {
-    case UringReceives::Start::kWait:
-      return;
-    case UringReceives::Start::kTake:
-      return hold(op, 0);
-    case UringReceives::Start::kArm:
-      return receive(op);
-  }
+  // One-shot. Linux 6.18 was seen to leave a receive that stays armed (multishot) asleep after a
+  // reset, one of some ten thousand.
+  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  receive(op);
 }
 
 void UringEngine::receive(RecvOp& op) {
@@ -133,16 +125,8 @@ void UringEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
 void UringEngine::splice_in(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kSpliceIn, fd);
   op.events = 0;
-  switch (receives_.start(op, max_bytes)) {
-    case UringReceives::Start::kWait:
-      // What comes until it has ended is in buffers.
-      if (receives_.stop(fd)) stop_receiving(fd);
-      return;
-    case UringReceives::Start::kTake:
-      return hold(op, 0);
-    case UringReceives::Start::kArm:
-      return try_later(op);
-  }
+  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
+  try_later(op);
 }
 
 void UringEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
@@ -166,11 +150,6 @@ void UringEngine::cancel(Op& op) {
     op.unlink();
     return hold(op, -ECANCELED);
   }
-  const bool is_receive = op.kind == Op::Kind::kRecv || op.kind == Op::Kind::kSpliceIn;
-  if (is_receive && receives_.forget(static_cast<RecvOp&>(op))) {
-    if (receives_.stop(op.fd)) stop_receiving(op.fd);
-    return hold(op, -ECANCELED);
-  }
   request_cancel(op);
 }
 
@@ -186,30 +165,12 @@ void UringEngine::cancel_again(uint64_t name, int32_t result) {
   // A request that the kernel is about to try again is in none of its lists: it is not found, and
   // may go back to waiting. One that has completed is not found either.
   if (result != -ENOENT) return;
-  if (UringReceives::is_name(name)) {
-    const int fd = UringReceives::fd_of(name);
-    if (receives_.is_stopping(fd)) stop_receiving(fd);
-    return;
-  }
   // By address only: the operation may be gone.
   for (Op* op = cancelled_.front(); op != nullptr; op = cancelled_.next(*op)) {
     if (name_of(*op) != name) continue;
     op->unlink();
     return request_cancel(*op);
   }
-}
-
-void UringEngine::close(int fd, CloseMode mode) {
-  if (const auto final_mode = receives_.close(fd, mode); final_mode.has_value()) {
-    return Engine::close(fd, *final_mode);
-  }
-  if (receives_.stop(fd)) stop_receiving(fd);
-}
-
-void UringEngine::stop_receiving(int fd) {
-  io_uring_sqe* entry = free_entry();
-  if (entry == nullptr) return unstopped_.push_back(fd);
-  cancel_request(entry, UringReceives::name_of(fd));
 }
 
 void UringEngine::hold(Op& op, int32_t result) {
@@ -233,7 +194,6 @@ void UringEngine::arm(Op& op) {
     return;
   }
   op.place = Op::Place::kKernel;
-  if (op.kind == Op::Kind::kRecv && receives_.arm(*entry, static_cast<RecvOp&>(op))) return;
   fill(entry, op);
   entry->user_data = name_of(op);
 }
@@ -305,8 +265,7 @@ void UringEngine::run_once(util::MonoTimeMs deadline_ms) {
 
 void UringEngine::enter(util::MonoTimeMs deadline_ms) {
   const util::MonoTimeMs until_ms = wakeup_ms(deadline_ms);
-  const bool has_work =
-      !ready_.empty() || !backlog_.empty() || !splices_.empty() || !unstopped_.empty();
+  const bool has_work = !ready_.empty() || !backlog_.empty() || !splices_.empty();
   const util::MonoTimeMs wait_ms = has_work ? 0 : until_ms - util::mono_now_ms();
   // Deferred task work, and with it every completion, runs inside the call only: there is one each
   // turn, whatever it returns (-ETIME, -EINTR, or -EBUSY when completions must be reaped first).
@@ -348,7 +307,6 @@ void UringEngine::handle(const Event& event) {
   if ((event.user_data & kCancelBit) != 0) {
     return cancel_again(event.user_data & ~kCancelBit, event.result);
   }
-  if (UringReceives::is_name(event.user_data)) return take_in(event);
   Op& op = *reinterpret_cast<Op*>(event.user_data);
   // Whether it was to be cancelled has no object any more.
   if (op.is_linked()) op.unlink();
@@ -362,11 +320,7 @@ void UringEngine::handle(const Event& event) {
     case Op::Kind::kSpliceIn:
     case Op::Kind::kSpliceOut:
       return end_splice_wait(op, event);
-    case Op::Kind::kPoll: {
-      // The error that an armed receive took is not the socket's any more.
-      const int32_t taken = event.result >= 0 && receives_.has_failed(op.fd) ? POLLERR : 0;
-      return complete(op, {event.result | taken, false});
-    }
+    case Op::Kind::kPoll:
     case Op::Kind::kConnect:
       return complete(op, {event.result, false});
     case Op::Kind::kNone:
@@ -393,28 +347,7 @@ void UringEngine::end_accept(AcceptOp& op, const Event& event) {
 void UringEngine::end_recv(RecvOp& op, const Event& event) {
   op.lease = ring_buffers_.take_out(event.result, event.flags);
   if (event.result == -ENOBUFS && !op.cancelled) return starve(op);
-  receives_.note_plain(op, event.result);
   complete(op, {event.result == -ENOBUFS ? -ECANCELED : event.result, false});
-}
-
-void UringEngine::take_in(const Event& event) {
-  using Next = UringReceives::Next;
-  const int fd = UringReceives::fd_of(event.user_data);
-  const bool is_armed_still = (event.flags & IORING_CQE_F_MORE) != 0;
-  const auto [next, op] = receives_.take_in(fd, event.result, is_armed_still,
-                                            ring_buffers_.take_out(event.result, event.flags));
-  switch (next) {
-    case Next::kNothing:
-      return;
-    case Next::kComplete:
-      return complete(*op, {event.result, false});
-    case Next::kArm:
-      return arm(*op);
-    case Next::kStarve:
-      return starve(*op);
-    case Next::kClose:
-      return Engine::close(fd, receives_.finish_closing(fd));
-  }
 }
 
 void UringEngine::starve(RecvOp& op) {
@@ -484,12 +417,7 @@ void UringEngine::run_held() {
       arm(*op);
     }
   }
-  for (const int fd : std::exchange(unstopped_, {})) stop_receiving(fd);
-  while (Op* op = ready_.pop_front()) {
-    // Held without an error: a receive whose bytes are here already.
-    const bool is_here = op->stored_result >= 0;
-    complete(*op, {is_here ? receives_.take(static_cast<RecvOp&>(*op)) : op->stored_result, false});
-  }
+  while (Op* op = ready_.pop_front()) complete(*op, {op->stored_result, false});
 }
 
 void UringEngine::top_up_buffers() {

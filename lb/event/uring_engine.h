@@ -7,13 +7,11 @@
 #include <liburing.h>
 
 #include <memory>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "lb/event/engine.h"
 #include "lb/event/mailbox.h"
 #include "lb/event/uring_buffers.h"
-#include "lb/event/uring_receives.h"
 
 namespace lb::event {
 
@@ -34,7 +32,6 @@ class UringEngine final : public Engine {
   void splice_out(SendOp& op, int fd, Pipe& pipe) override;
   void poll(Op& op, int fd, uint32_t events) override;
   void cancel(Op& op) override;
-  void close(int fd, CloseMode mode) override;
   void post(Task task) override { mailbox_.post(std::move(task)); }
   void run_once(util::MonoTimeMs deadline_ms) override;
 
@@ -70,10 +67,7 @@ class UringEngine final : public Engine {
   void handle(const Event& event);
   void end_accept(AcceptOp& op, const Event& event);
   void end_recv(RecvOp& op, const Event& event);
-  void take_in(const Event& event);
   void starve(RecvOp& op);
-  // Ends what is armed for receiving from a descriptor.
-  void stop_receiving(int fd);
   void end_send(SendOp& op, const Event& event);
   void end_splice_wait(Op& op, const Event& event);
   // The ring would splice in a thread of its own (io_uring's splice always does), so the engine
@@ -91,8 +85,6 @@ class UringEngine final : public Engine {
   bool mailbox_is_armed_ = false;
 
   UringBuffers ring_buffers_;
-  UringReceives receives_;
-  std::vector<int> unstopped_;  // stop_receiving() found no room for these
 
   OpQueue ready_;      // to be completed with their stored result
   OpQueue backlog_;    // to be armed, or cancelled, when there is room
