@@ -90,7 +90,7 @@ void Deployment::serve_first() {
   }
   if (names_.is_watching()) {
     have_names_changed_ = false;
-    absl::Status status = prepare(std::move(current_.loaded));
+    absl::Status status = prepare(current_.loaded);
     if (!status.ok()) return finish(status);
   }
   BoundSockets sockets =
@@ -103,7 +103,8 @@ void Deployment::serve_first() {
     report(current_);
     return finish(absl::UnavailableError("no listener could be bound"));
   }
-  adopt(std::exchange(current_, {}), std::move(sockets.by_worker));
+  // A copy: who asks how things are is told from `current_`, also while first results are awaited.
+  adopt(current_, std::move(sockets.by_worker));
 }
 
 void Deployment::reload(OnDone on_done) {
@@ -204,7 +205,7 @@ void Deployment::hand_over(Deployed next, Listeners listeners) {
     report(next);
     next.generation = current_.generation + 1;
   }
-  if (current_.snapshot != nullptr) begin_new_endpoints(*current_.snapshot, *next.snapshot);
+  if (current_.generation > 0) begin_new_endpoints(*current_.snapshot, *next.snapshot);
   next.status = status_of(next, current_.status, util::wall_now_us() / 1000);
   current_ = std::move(next);
   proxy::set_connection_bounds(*current_.snapshot);

@@ -264,6 +264,28 @@ TEST_CASE("a process that waits for its first results ends when it is told to") 
   CHECK(process.log().count("msg=ready") == 0);
 }
 
+TEST_CASE("who asks while a start waits for its first results is answered, and heard") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const Blackhole hole;
+  SluiceProcess process(one_service(allocate_port(), {hole.address()}, "",
+                                    "loadBalancer.type = \"ConsistentHash\"\n"
+                                    "healthCheck.active = { type = \"TCP\", timeout = \"300s\" }")
+                            .str(),
+                        SluiceOptions{.engine = engine, .wait_ready = false});
+  REQUIRE(process.log().wait_for_line("msg=engine", 20s));
+  REQUIRE(eventually([&] { return ask(process, "/live").status == 200; }, 20s));
+  CHECK(status_of(process).at("notReady") == "starting");
+  CHECK(status_of(process).at("services").at(0).at("endpoints").at(0).at("healthy") == false);
+  CHECK(!is_healthy(process, hole.address()));
+  CHECK(ask(process, "/").status == 200);
+  CHECK(command(process, {"lookup", "web", "10.0.0.1"}).out == "none is left\n");
+  CHECK(command(process, {"diff", "--config", process.config_path()}).code == 0);
+  CHECK(command(process, {"endpoint", "web", hole.address().to_string(), "drain"}).code == 0);
+  CHECK(status_of(process).at("services").at(0).at("endpoints").at(0).at("override") == "drain");
+  process.send_signal(SIGTERM);
+  CHECK(process.wait_exit() == 0);
+}
+
 TEST_CASE("a reload keeps what is known, checks what is new, and cures what is not checked") {
   const auto engine = SLUICE_EACH_ENGINE();
   TcpBackend up(echo);
