@@ -15,8 +15,8 @@ std::vector<Followed> followed_in(const proxy::Snapshot& snapshot) {
   std::vector<Followed> followed;
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
-      followed.push_back(
-          {entry.endpoint, service.policy.active_check, service.policy.proxy_header.version});
+      followed.push_back({entry.endpoint, service.policy.active_check,
+                          service.policy.proxy_header.version, entry.takes_part()});
     }
   }
   return followed;

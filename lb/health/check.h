@@ -43,6 +43,7 @@ class Check final : public util::ListNode<CheckQueueTag>, private Probe::Owner {
     Check* check = nullptr;    // null: it has none
     bool is_followed = false;  // in the configuration
     bool is_from_start = false;
+    bool takes_part = true;     // may be chosen, once it is up
     bool awaits_first = false;  // unhealthy, until there is a first result
     CheckResults results = {};
   };

@@ -43,7 +43,9 @@ void HealthChecker::follow(const std::vector<Followed>& endpoints) {
       subject->endpoint = followed.endpoint;
       subject->is_from_start = is_start_;
     }
-    if (!std::exchange(subject->is_followed, true)) subscribe(followed, *subject, is_new);
+    if (std::exchange(subject->is_followed, true)) continue;
+    subject->takes_part = followed.takes_part;
+    subscribe(followed, *subject, is_new);
   }
   is_start_ = false;
   absl::erase_if(subjects_, [](const auto& entry) { return !entry.second->is_followed; });
@@ -181,7 +183,7 @@ void HealthChecker::tell(Subject& subject, bool is_success, const std::string& w
       board_.set_healthy(endpoint, false, engine_.now_ms(), why);
     }
   }
-  if (!is_first || !first_) return;
+  if (!is_first || !first_ || !subject.takes_part) return;
   first_->add(&endpoint->service(), endpoint->is_healthy());
   if (first_->are_enough()) engine_.timers().start(first_timer_, engine_.now_ms());
 }
@@ -192,12 +194,13 @@ void HealthChecker::await_first_results(FirstResults::Wanted wanted,
   FirstResults first(wanted);
   int64_t longest_ms = 0;
   for (const auto& [endpoint, subject] : subjects_) {
-    if (!subject->awaits_first || subject->check == nullptr) continue;
+    if (!subject->awaits_first || subject->check == nullptr || !subject->takes_part) continue;
     first.expect(&endpoint->service());
     longest_ms = std::max(longest_ms, subject->check->target().check.timeout_ms);
   }
   for (const auto& [endpoint, subject] : subjects_) {
-    if (!subject->awaits_first && endpoint->is_up()) first.serves(&endpoint->service());
+    const bool serves = subject->takes_part && !subject->awaits_first && endpoint->is_up();
+    if (serves) first.serves(&endpoint->service());
   }
   if (first.are_enough()) return on_known();
   first_.emplace(std::move(first));

@@ -32,6 +32,7 @@ class HealthChecker final : private Check::Owner {
     EndpointPtr endpoint;
     std::optional<config::ActiveCheck> check;  // none: it is taken for healthy
     config::ProxyVersion proxy = config::ProxyVersion::kNone;
+    bool takes_part = true;  // false: nobody waits for it, and it serves nobody
   };
 
   struct Figures {
@@ -55,9 +56,9 @@ class HealthChecker final : private Check::Owner {
   // Follows none any more, and leaves all as they are.
   void stop();
 
-  // Calls back when enough is known of the endpoints that wait for their first result: at once when
-  // none does, else from the loop, after the longest of their timeouts at the latest. One call at a
-  // time; stop() calls back as well.
+  // Calls back when enough is known of the endpoints that wait for their first result and take
+  // part: at once when none does, else from the loop, after the longest of their timeouts at the
+  // latest. One call at a time; stop() calls back as well.
   void await_first_results(FirstResults::Wanted wanted, std::function<void()> on_known);
 
   // Of the endpoints that are checked.
