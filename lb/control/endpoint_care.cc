@@ -39,6 +39,7 @@ EndpointCare::EndpointCare(event::Engine& engine, const Deployment::Workers& wor
 void EndpointCare::prepare(const Deployed& next, std::function<void()> on_known) {
   using Wanted = health::FirstResults::Wanted;
   checker_.follow(followed_in(*next.snapshot));
+  closing_->prepare(*next.snapshot);
   const Wanted wanted = std::exchange(is_start_, false) ? Wanted::kAll : Wanted::kOnePerService;
   checker_.await_first_results(wanted, std::move(on_known));
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "lb/control/listed_endpoints.h"
 
 namespace lb::control {
@@ -11,6 +12,22 @@ namespace lb::control {
 EndpointClosing::EndpointClosing(const Deployment::Workers& workers, health::HealthBoard& board)
     : workers_(workers) {
   board.follow([this](const health::HealthChange& change) { on_change(change); });
+}
+
+void EndpointClosing::prepare(const proxy::Snapshot& next) {
+  for (const proxy::ServiceSnapshot& service : next.services) {
+    for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      // What those that were there before are to do stays as it was until follow().
+      known_.try_emplace(entry.endpoint.get(),
+                         Known{entry.endpoint, service.policy.on_endpoint_down,
+                               service.policy.on_endpoint_removed});
+      const auto found = closing_.find(entry.endpoint);
+      if (found == closing_.end()) continue;
+      // One that is back may be used whether it is up or not.
+      const bool was_removed = found->second == proxy::CloseReason::kEndpointRemoved;
+      if (was_removed || entry.endpoint->is_up()) call_off(entry.endpoint);
+    }
+  }
 }
 
 void EndpointClosing::follow(const Deployed& deployed) {
@@ -29,11 +46,6 @@ void EndpointClosing::follow(const Deployed& deployed) {
     begin(known.endpoint, found == on_removed.end() ? known.on_removed : found->second,
           proxy::CloseReason::kEndpointRemoved);
   }
-  std::vector<EndpointPtr> back;
-  for (const EndpointPtr& endpoint : closing_) {
-    if (current.contains(endpoint.get()) && endpoint->is_up()) back.push_back(endpoint);
-  }
-  for (const EndpointPtr& endpoint : back) call_off(endpoint);
   for (auto& [key, known] : current) known_[key] = std::move(known);
 }
 
@@ -68,8 +80,8 @@ void EndpointClosing::begin(const EndpointPtr& endpoint, const config::Closing& 
                             proxy::CloseReason reason) {
   if (how.mode == config::Closing::Mode::kKeep) return;
   // Of those that nobody else refers to nothing is left to close.
-  absl::erase_if(closing_, [](const EndpointPtr& other) { return other.use_count() == 1; });
-  closing_.insert(endpoint);
+  absl::erase_if(closing_, [](const auto& entry) { return entry.first.use_count() == 1; });
+  closing_[endpoint] = reason;
   const int64_t spread_ms = how.mode == config::Closing::Mode::kSpread ? how.spread_ms : 0;
   for (const auto& worker : workers_) worker->close_connections_to(endpoint, reason, spread_ms);
 }

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "lb/balance/endpoint.h"
 #include "lb/config/service.h"
 #include "lb/control/deployment.h"
 #include "lb/health/health_board.h"
 #include "lb/proxy/close_reason.h"
+#include "lb/proxy/snapshot.h"
 
 namespace lb::control {
 
@@ -22,7 +22,10 @@ class EndpointClosing {
   EndpointClosing(const EndpointClosing&) = delete;
   EndpointClosing& operator=(const EndpointClosing&) = delete;
 
-  // These are the endpoints from now on, once all workers have gone over to them.
+  // These are the endpoints that the workers get next: those that are back keep the connections
+  // that they are about to get, and whichever of them goes down is closed, also before follow().
+  void prepare(const proxy::Snapshot& next);
+  // All workers have gone over to these: the others are removed.
   void follow(const Deployed& deployed);
 
  private:
@@ -43,7 +46,7 @@ class EndpointClosing {
 
   const Deployment::Workers& workers_;
   KnownEndpoints known_;  // also those that no route leads to at the time
-  absl::flat_hash_set<EndpointPtr> closing_;
+  absl::flat_hash_map<EndpointPtr, proxy::CloseReason> closing_;
 };
 
 }  // namespace lb::control

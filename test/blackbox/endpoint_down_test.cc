@@ -1,6 +1,7 @@
 // What becomes of live connections when their endpoint goes down or leaves the configuration:
 // `onEndpointDown` and `onEndpointRemoved`.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <string>
@@ -14,6 +15,7 @@
 #include "test/support/config_text.h"
 #include "test/support/engines.h"
 #include "test/support/eventually.h"
+#include "test/support/port_allocator.h"
 #include "test/support/tcp_backend.h"
 
 namespace lb::test {
@@ -176,6 +178,28 @@ TEST_CASE("an endpoint that comes back before the spread ends keeps what it has 
   std::this_thread::sleep_for(std::chrono::milliseconds(1500));
   CHECK(world.closes(reason) == closed);
   world.stop();
+}
+
+TEST_CASE("an endpoint that was removed and is back keeps its new connections, up or not") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  // Nobody is there to be checked, so that all are used for want of a better one.
+  const std::string check =
+      fmt::format("type = \"TCP\", port = {}, unhealthyThreshold = 1", allocate_port());
+  World world(engine,
+              "onEndpointRemoved = \"Close\"\nhealthCheck.panicThreshold = 50\n"
+              "healthCheck.active = { " +
+                  check + " }");
+  world.reload({world.b.address()});
+  for (Socket& socket : world.to_a) CHECK_NOTHROW(socket.expect_reset());
+  world.reload({world.a.address()});
+  std::vector<Socket> next;
+  for (int i = 0; i < 4; ++i) CHECK_NOTHROW(next.push_back(world.balancer.connect_echo()));
+  World::check_alive(next);
+  world.process().send_signal(SIGTERM);
+  next.clear();
+  world.to_a.clear();
+  world.to_b.clear();
+  CHECK(world.process().wait_exit() == 0);
 }
 
 TEST_CASE("who is connecting to an endpoint that goes down goes on to the next one") {
