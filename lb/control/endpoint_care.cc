@@ -38,6 +38,8 @@ EndpointCare::EndpointCare(event::Engine& engine, const Deployment::Workers& wor
 
 void EndpointCare::prepare(const Deployed& next, std::function<void()> on_known) {
   using Wanted = health::FirstResults::Wanted;
+  // Before what depends on who takes connections.
+  if (!overrides_.empty()) overrides_.prepare(list_endpoints(next), engine_.now_ms());
   checker_.follow(followed_in(*next.snapshot));
   closing_->prepare(*next.snapshot);
   const Wanted wanted = std::exchange(is_start_, false) ? Wanted::kAll : Wanted::kOnePerService;

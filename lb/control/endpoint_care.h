@@ -30,9 +30,9 @@ class EndpointCare {
   health::HealthBoard& board() { return board_; }
   const health::HealthChecker& checker() const { return checker_; }
 
-  // Before the workers get this configuration: goes over to its health checks, ends what was begun
-  // against endpoints that are back, and calls back when enough is known of new ones for traffic to
-  // begin (health_checker.h); at once, mostly.
+  // Before the workers get this configuration: goes over to its health checks, gives endpoints that
+  // are back their overrides, ends what was begun against them, and calls back when enough is known
+  // of new ones for traffic to begin (health_checker.h); at once, mostly.
   void prepare(const Deployed& next, std::function<void()> on_known);
   // Takes care of the endpoints of this configuration from now on: after the start, a reload, and a
   // change of endpoints. What is known of those that stay is kept.

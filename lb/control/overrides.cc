@@ -87,6 +87,15 @@ absl::Status Overrides::change(const ListedEndpoint& endpoint, EndpointAction ac
   return absl::OkStatus();
 }
 
+void Overrides::prepare(const std::vector<ListedEndpoint>& endpoints, util::MonoTimeMs now_ms) {
+  for (const ListedEndpoint& endpoint : endpoints) {
+    const auto found = entries_.find(Name(endpoint.service, endpoint.label));
+    if (found == entries_.end()) continue;
+    found->second.is_absent = false;
+    apply(endpoint, found->second, now_ms, "operator");
+  }
+}
+
 void Overrides::follow(const std::vector<ListedEndpoint>& endpoints, util::MonoTimeMs now_ms) {
   for (auto& [name, entry] : entries_) entry.is_absent = true;
   for (const ListedEndpoint& endpoint : endpoints) {

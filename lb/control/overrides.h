@@ -60,6 +60,9 @@ class Overrides {
   absl::Status change(const ListedEndpoint& endpoint, EndpointAction action, uint32_t weight,
                       util::MonoTimeMs now_ms);
 
+  // The workers get these next: those that have an override have it before that. None is dropped,
+  // for what is served is still the file of before.
+  void prepare(const std::vector<ListedEndpoint>& endpoints, util::MonoTimeMs now_ms);
   // These are the endpoints from now on: those that have an override get it, unless the file has
   // caught up.
   void follow(const std::vector<ListedEndpoint>& endpoints, util::MonoTimeMs now_ms);

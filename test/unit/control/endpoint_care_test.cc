@@ -104,4 +104,23 @@ TEST_CASE("endpoint care: nobody waits for a new endpoint that takes no part") {
       {{"s", kCheck + "endpoints = [{ address = '127.0.0.1', port = 9, ready = false }]"}}));
 }
 
+TEST_CASE("endpoint care: one that is back is what the operator said before anybody uses it") {
+  World world;
+  const std::string other = "{ address = '127.0.0.1', port = 10 }";
+  const std::string both = "endpoints = [{ address = '127.0.0.1', port = 9 }, " + other + "]";
+  world.deploy({{"s", both}});
+  const std::weak_ptr<balance::Endpoint> old =
+      world.served.snapshot->services[0].endpoints[0].endpoint;
+  const auto [action, state] =
+      GENERATE(std::pair(EndpointAction::kDrain, balance::AdminState::kDrain),
+               std::pair(EndpointAction::kDown, balance::AdminState::kDown));
+  world.change("127.0.0.1:9", action);
+  world.deploy({{"s", "endpoints = [" + other + "]"}});
+  REQUIRE(old.expired());
+  REQUIRE(world.prepare({{"s", both}}));
+  CHECK(world.coming.snapshot->services[0].endpoints[0].endpoint->admin_state() == state);
+  CHECK(world.coming.snapshot->services[0].endpoints[1].endpoint->admin_state() ==
+        balance::AdminState::kNone);
+}
+
 }  // namespace lb::control

@@ -102,6 +102,20 @@ TEST_CASE("overrides: an endpoint that comes back as another object has them aga
   CHECK(world.follow() == "drain");
 }
 
+TEST_CASE("overrides: what is to be served gets its overrides, and drops none yet") {
+  World world;
+  CHECK(world.change(Action::kDrain) == "drain");
+  CHECK(world.change(Action::kWeight, 3) == "drain, weight=3");
+  world.listed.clear();
+  world.overrides.follow(world.listed, 2);
+  world.listed.push_back(world.make(0));
+  world.listed[0].is_ready = false;
+  world.listed[0].weight = 3;
+  world.overrides.prepare(world.listed, 3);
+  CHECK(override_text(*world.listed[0].live) == "drain, weight=3");
+  CHECK(world.follow().empty());
+}
+
 TEST_CASE("overrides: an endpoint that no route leads to has none") {
   World world;
   world.listed[0].live = nullptr;
