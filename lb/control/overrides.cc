@@ -23,10 +23,11 @@ std::string_view word_of(AdminState state) {
   return "";
 }
 
-// What is left to override where the file says this.
+// What is left to override where the file says this. Being down is more than it can say.
 AdminState beyond_file(AdminState state, bool is_ready) {
-  const bool wants_ready = state == AdminState::kReady;
-  return state == AdminState::kNone || wants_ready == is_ready ? AdminState::kNone : state;
+  if (state == AdminState::kReady && is_ready) return AdminState::kNone;
+  if (state == AdminState::kDrain && !is_ready) return AdminState::kNone;
+  return state;
 }
 
 }  // namespace
@@ -68,7 +69,6 @@ absl::Status Overrides::change(const ListedEndpoint& endpoint, EndpointAction ac
       entry.state = beyond_file(AdminState::kReady, endpoint.is_ready);
       break;
     case EndpointAction::kDown:
-      // More than the file can say.
       entry.state = AdminState::kDown;
       break;
     case EndpointAction::kWeight:

@@ -1,6 +1,7 @@
 // What operators have said of endpoints at run time (`sluice endpoint`), by service and address: it
 // is kept when the configuration is loaded anew and while an endpoint is gone from it, and dropped
-// when the file says the same. Gone at a restart. Control thread.
+// when the file says the same; "down", which no file says, when the operator says otherwise. Gone
+// at a restart. Control thread.
 #pragma once
 
 #include <cstddef>

@@ -80,6 +80,7 @@ TEST_CASE("overrides: each is dropped when the file says the same, and no other"
   world.listed[0].weight = 3;
   CHECK(world.follow() == "down");
   world.listed[0].weight = 1;
+  CHECK(world.change(Action::kDrain) == "drain");
   world.listed[0].is_ready = false;
   CHECK(world.follow().empty());
   CHECK(world.overrides.empty());
@@ -87,6 +88,18 @@ TEST_CASE("overrides: each is dropped when the file says the same, and no other"
   CHECK(world.follow() == "ready");
   world.listed[0].is_ready = true;
   CHECK(world.follow().empty());
+}
+
+TEST_CASE("overrides: down is more than a file can say, so it stays") {
+  World world;
+  CHECK(world.change(Action::kDown) == "down");
+  world.listed[0].is_ready = false;
+  CHECK(world.follow() == "down");
+  CHECK(!world.listed[0].live->is_up());
+  world.listed[0].is_ready = true;
+  CHECK(world.follow() == "down");
+  CHECK(world.change(Action::kReady).empty());
+  CHECK(world.overrides.empty());
 }
 
 TEST_CASE("overrides: an endpoint that comes back as another object has them again") {
