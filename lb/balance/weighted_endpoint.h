@@ -18,6 +18,10 @@ struct WeightedEndpoint {
 
   // As far as the configuration goes.
   bool is_usable() const { return is_ready && weight > 0; }
+  // Nothing is known against it, and the file or an operator says that it is ready.
+  bool is_healthy() const {
+    return endpoint->is_up() && (is_ready || endpoint->admin_state() == AdminState::kReady);
+  }
   // With an operator's word before the file's.
   uint32_t full_weight() const { return endpoint->weight_override().value_or(weight); }
   // Whether it may be chosen at all, whatever its health.

@@ -13,7 +13,8 @@ LiveEndpoints live_endpoints(const proxy::Snapshot& snapshot) {
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
       live.emplace(std::pair(service.name, entry.endpoint->label()),
-                   LiveEndpoint{entry.endpoint, proxy::current_weight(service, entry, now_ms)});
+                   LiveEndpoint{entry.endpoint, entry.is_healthy(),
+                                proxy::current_weight(service, entry, now_ms)});
     }
   }
   return live;

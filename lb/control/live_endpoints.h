@@ -16,7 +16,8 @@ namespace lb::control {
 
 struct LiveEndpoint {
   std::shared_ptr<balance::Endpoint> endpoint;
-  double weight = 0;  // now, while it starts slowly
+  bool is_healthy = true;  // WeightedEndpoint::is_healthy()
+  double weight = 0;       // now, while it starts slowly
 };
 
 // By service and balance::Endpoint::label().

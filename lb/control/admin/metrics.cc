@@ -191,7 +191,7 @@ void write_endpoint_gauges(MetricsText& text, const proxy::Snapshot& snapshot) {
   text.family("sluice_endpoint_healthy", Type::kGauge, "1 when nothing is known against it.");
   for (const auto& [name, view] : endpoints) {
     text.sample({{"service", name.first}, {"endpoint", name.second}},
-                uint64_t{view.entry->endpoint->is_up() && view.entry->is_ready ? 1U : 0U});
+                uint64_t{view.entry->is_healthy() ? 1U : 0U});
   }
   text.family("sluice_endpoint_weight", Type::kGauge, "The endpoint's weight as it is used.");
   const util::MonoTimeMs now_ms = util::mono_now_ms();

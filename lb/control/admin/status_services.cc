@@ -27,7 +27,7 @@ nlohmann::json endpoint_status(const std::string& service, const config::Endpoin
   nlohmann::json status = {
       {"address", is_path ? endpoint.path : host},
       {"port", is_path ? 0 : port},
-      {"healthy", endpoint.ready && (found == live.end() || found->second.endpoint->is_up())},
+      {"healthy", found == live.end() ? endpoint.ready : found->second.is_healthy},
       {"weight", weight_json(found == live.end() ? endpoint.weight : found->second.weight)},
       {"active", found == live.end() ? 0 : found->second.endpoint->active()},
       {"override", overridden.empty() ? nlohmann::json() : nlohmann::json(overridden)}};

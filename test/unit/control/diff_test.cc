@@ -108,6 +108,19 @@ TEST_CASE("status lists every endpoint of every service once, with what is live"
   CHECK(services[1]["endpoints"].empty());
 }
 
+TEST_CASE("status calls healthy what an operator says is ready") {
+  const Deployed served = deployed(kConfig);
+  balance::Endpoint& endpoint = *served.snapshot->services[0].endpoints[2].endpoint;
+  const auto is_healthy = [&] {
+    return services_status(served)[0]["endpoints"][2]["healthy"].get<bool>();
+  };
+  CHECK(!is_healthy());
+  endpoint.set_admin_state(balance::AdminState::kReady);
+  CHECK(is_healthy());
+  endpoint.set_healthy(false);
+  CHECK(!is_healthy());
+}
+
 TEST_CASE("status reads as one screen") {
   const nlohmann::json status = nlohmann::json::parse(R"json({
     "generation": 3, "engine": "epoll", "connections": 2, "notReady": "draining",

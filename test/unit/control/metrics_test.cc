@@ -130,6 +130,21 @@ TEST_CASE("weights are those that are used, and tables have a checksum") {
   CHECK(samples().at(weight) == 0);
 }
 
+TEST_CASE("an endpoint is healthy when the file or an operator says that it is ready") {
+  const std::string healthy = "sluice_endpoint_healthy{service=\"s\",endpoint=\"10.0.0.1:9\"}";
+  std::string config(kConfig);
+  const std::string_view of_first = "weight = 3";
+  config.replace(config.find(of_first), of_first.size(), "ready = false");
+  const Deployed served = deployed(config);
+  const auto value = [&] { return parse(text_of(served, {}, {})).samples.at(healthy); };
+  balance::Endpoint& endpoint = *served.snapshot->services[0].endpoints[0].endpoint;
+  CHECK(value() == 0);
+  endpoint.set_admin_state(balance::AdminState::kReady);
+  CHECK(value() == 1);
+  endpoint.set_ejected(true);
+  CHECK(value() == 0);
+}
+
 TEST_CASE("the metrics keep to the format and sum up over the workers") {
   Deployed served = deployed(kConfig);
   served.generation = 7;
