@@ -108,6 +108,11 @@ std::string endpoint_text(const json& endpoint) {
                                                 : fmt::format("[{}]:{}", address, port);
 }
 
+// A weight that grows (slowStart) is no whole number; the greatest one has seven digits.
+std::string weight_text(const json& endpoint) {
+  return fmt::format("{:.7g}", endpoint.value("weight", 0.0));
+}
+
 std::string services_text(const json& services) {
   Table table({"SERVICE", "ENDPOINT", "HEALTHY", "WEIGHT", "CONNECTIONS", "OVERRIDE"});
   for (const json& service : services) {
@@ -117,8 +122,7 @@ std::string services_text(const json& services) {
       const auto overridden = endpoint.find("override");
       const bool has_override = overridden != endpoint.end() && overridden->is_string();
       table.add({std::exchange(name, ""), endpoint_text(endpoint),
-                 endpoint.value("healthy", false) ? "yes" : "no",
-                 fmt::format("{}", endpoint.value("weight", 0)),
+                 endpoint.value("healthy", false) ? "yes" : "no", weight_text(endpoint),
                  fmt::format("{}", endpoint.value("active", uint64_t{0})),
                  has_override ? overridden->get<std::string>() : ""});
     }

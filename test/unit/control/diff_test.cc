@@ -136,7 +136,9 @@ TEST_CASE("status reads as one screen") {
     "services": [{"namespace": "default", "name": "s", "endpoints": [
       {"address": "::1", "port": 9, "healthy": true, "weight": 4, "active": 2,
        "override": "drain"},
-      {"address": "/p", "port": 0, "healthy": false, "weight": 1, "active": 0,
+      {"address": "/p", "port": 0, "healthy": false, "weight": 1000000, "active": 0,
+       "override": null},
+      {"address": "/q", "port": 0, "healthy": true, "weight": 0.35, "active": 0,
        "override": null}]}]})json");
   CHECK(status_text(status) ==
         "generation 3, engine epoll, 2 connections, draining\n"
@@ -149,9 +151,10 @@ TEST_CASE("status reads as one screen") {
         "ROUTE  PARENT   CONDITIONS\n"
         "n/r    g l :80  Accepted\n"
         "\n"
-        "SERVICE    ENDPOINT  HEALTHY  WEIGHT  CONNECTIONS  OVERRIDE\n"
-        "default/s  [::1]:9   yes      4       2            drain\n"
-        "           /p        no       1       0\n");
+        "SERVICE    ENDPOINT  HEALTHY  WEIGHT   CONNECTIONS  OVERRIDE\n"
+        "default/s  [::1]:9   yes      4        2            drain\n"
+        "           /p        no       1000000  0\n"
+        "           /q        yes      0.35     0\n");
   CHECK(status_text(nlohmann::json::object()) == "generation 0, engine \n");
 }
 
