@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "lb/config/object_name.h"
@@ -189,6 +190,15 @@ struct Endpoint {
   SourcePosition where;
 
   bool usable() const { return ready && weight > 0; }
+  // All that they say is the same, wherever they say it.
+  bool is_same_as(const Endpoint& other) const {
+    const auto content = [](const Endpoint& endpoint) {
+      return std::tie(endpoint.address, endpoint.hostname, endpoint.srv, endpoint.path,
+                      endpoint.port, endpoint.weight, endpoint.ready, endpoint.priority,
+                      endpoint.max_connections);
+    };
+    return content(*this) == content(other);
+  }
 };
 
 // A file with further endpoints (endpoints_file.h), which a running process watches.

@@ -31,9 +31,7 @@ size_t count_missing(const Targets& from, const Targets& in) {
 
 bool is_same(const config::Service& a, const config::Service& b) {
   const auto is_same_endpoint = [](const config::Endpoint& one, const config::Endpoint& other) {
-    return one.address == other.address && one.path == other.path && one.port == other.port &&
-           one.weight == other.weight && one.ready == other.ready &&
-           one.priority == other.priority && one.hostname == other.hostname;
+    return one.is_same_as(other);
   };
   return std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(),
                     is_same_endpoint);

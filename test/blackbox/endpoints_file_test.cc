@@ -218,6 +218,22 @@ TEST_CASE("weights in the file take effect") {
   served.process.stop();
 }
 
+TEST_CASE("whatever changes in the file is reported") {
+  Served served(SLUICE_EACH_ENGINE());
+  int reports = 0;
+  for (const char* const more :
+       {" weight=2", " weight=2 priority=1", " weight=2 priority=1 maxConnections=9"}) {
+    served.replace(line(served.a, more));
+    ++reports;
+    INFO(more);
+    CHECK(eventually([&] {
+      return served.process.log().count(
+                 R"(msg="endpoints changed" service=web added=0 removed=0 total=1)") == reports;
+    }));
+  }
+  served.process.stop();
+}
+
 TEST_CASE("a reload with a broken endpoints file takes in the rest, and follows a new path") {
   Served served(SLUICE_EACH_ENGINE());
   served.dir.write("e", "bad\n");

@@ -96,7 +96,8 @@ std::map<Name, EndpointView> endpoints_of(const proxy::Snapshot& snapshot) {
 }
 
 bool is_same_endpoint(const EndpointView& a, const EndpointView& b) {
-  return a.entry->weight == b.entry->weight && *a.policy == *b.policy;
+  return a.entry->weight == b.entry->weight && a.entry->priority == b.entry->priority &&
+         a.entry->max_connections == b.entry->max_connections && *a.policy == *b.policy;
 }
 
 }  // namespace

@@ -63,6 +63,8 @@ TEST_CASE("a diff counts listeners, routes and endpoints") {
   CHECK(counts(replaced("name = 'r'", "name = 'q'")) == "0/0/2 1/1/0 0/0/0");
   CHECK(counts(replaced("'10.0.0.2'", "'10.0.0.3'")) == "0/0/0 0/0/0 1/1/0");
   CHECK(counts(replaced("'10.0.0.2'", "'10.0.0.2', weight = 5")) == "0/0/0 0/0/0 0/0/1");
+  CHECK(counts(replaced("'10.0.0.2'", "'10.0.0.2', priority = 1")) == "0/0/0 0/0/0 0/0/1");
+  CHECK(counts(replaced("'10.0.0.2'", "'10.0.0.2', maxConnections = 9")) == "0/0/0 0/0/0 0/0/1");
   CHECK(counts("defaults.service.retry.maxAttempts = 1\n" + kConfig) == "0/0/0 0/0/0 0/0/3");
 }
 
