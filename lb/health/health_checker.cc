@@ -67,6 +67,8 @@ void HealthChecker::subscribe(const Followed& followed, Subject& subject, bool i
   Check& check = find_or_make(
       {check_address(endpoint->address(), followed.check->port), *followed.check, followed.proxy},
       is_healthy);
+  // Others that are new, and share the check, may have come first.
+  if (!is_new && is_healthy) check.verdict.assume_healthy();
   check.subjects.push_back(&subject);
   if (std::exchange(subject.check, &check) == &check) return;
   if (check.verdict.is_known()) return adopt_verdict(subject);
@@ -176,12 +178,10 @@ void HealthChecker::tell(Subject& subject, bool is_success, const std::string& w
     } else {
       board_.set_healthy(endpoint, true, engine_.now_ms(), "its check succeeds");
     }
+  } else if (!is_success && is_first) {
+    board_.confirm_unhealthy(endpoint, why);
   } else if (!is_success && !is_healthy) {
-    if (is_first) {
-      board_.confirm_unhealthy(endpoint, why);
-    } else {
-      board_.set_healthy(endpoint, false, engine_.now_ms(), why);
-    }
+    board_.set_healthy(endpoint, false, engine_.now_ms(), why);
   }
   if (!is_first || !first_ || !subject.takes_part) return;
   first_->add(&endpoint->service(), endpoint->is_healthy());

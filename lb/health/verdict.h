@@ -24,6 +24,14 @@ class Verdict {
                        : successes_ > 0 || (was_never_up_ && failures_ < unhealthy_threshold_);
   }
 
+  // What decides nothing yet goes by an endpoint that is known to be up, and takes as many failures
+  // as any to be down.
+  void assume_healthy() {
+    if (is_known_) return;
+    is_healthy_ = true;
+    was_never_up_ = false;
+  }
+
   void add(bool is_success) {
     // The very first result is enough to be up: at a start there is nothing that could flap.
     const uint32_t successes_needed = is_known_ ? healthy_threshold_ : 1;

@@ -4,9 +4,13 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "fmt/format.h"
 #include "lb/event/engine_factory.h"
 #include "test/support/catch.h"
+#include "test/support/port_allocator.h"
 
 namespace lb::control {
 namespace {
@@ -121,6 +125,26 @@ TEST_CASE("endpoint care: one that is back is what the operator said before anyb
   CHECK(world.coming.snapshot->services[0].endpoints[0].endpoint->admin_state() == state);
   CHECK(world.coming.snapshot->services[0].endpoints[1].endpoint->admin_state() ==
         balance::AdminState::kNone);
+}
+
+TEST_CASE("endpoint care: one that is up is not down at the first failure of a check it shares") {
+  World world;
+  const std::string lines =
+      fmt::format("endpoints = [{{ address = '127.0.0.1', port = {} }}]", test::allocate_port());
+  const std::string checked =
+      "healthCheck.active = { type = 'TCP', unhealthyThreshold = 100 }\n" + lines;
+  const bool is_new_first = GENERATE(false, true);
+  world.deploy({{"s", lines}});
+  const std::shared_ptr<balance::Endpoint> old =
+      world.served.snapshot->services[0].endpoints[0].endpoint;
+  Services services = {{"s", checked}, {"new", checked}};
+  if (is_new_first) std::swap(services[0], services[1]);
+  REQUIRE(!world.prepare(services));
+  while (!world.is_known) world.engine->run_once(util::kNever);
+  CHECK(old->is_healthy());
+  for (const proxy::ServiceSnapshot& service : world.coming.snapshot->services) {
+    if (service.name == "new") CHECK(!service.endpoints[0].endpoint->is_healthy());
+  }
 }
 
 }  // namespace lb::control
