@@ -320,7 +320,7 @@ FailureWatch::Hooks Controller::failure_hooks() {
 }
 
 void Controller::watch_names() {
-  if (is_draining_) return;
+  if (are_workers_draining_) return;
   names_->follow(config());
   if (names_->is_watching()) {
     failures_->start();
@@ -333,7 +333,7 @@ void Controller::watch_endpoints() {
   EndpointsWatch::Paths paths;
   for (const config::Service& service : config().services) {
     const std::string& path = service.endpoints_file.path;
-    if (!path.empty() && !is_draining_) paths.push_back(path);
+    if (!path.empty() && !are_workers_draining_) paths.push_back(path);
   }
   endpoints_watch_->follow(paths);
 }
@@ -359,10 +359,6 @@ void Controller::begin_drain() {
   service_manager_.stopping(draining_sentence(budget_->used(), timeout_ms), timeout_ms);
   // A listener that a reload opened now would be one that nobody drains.
   deployment_->close("the process is draining");
-  watch_endpoints();
-  names_->stop();
-  failures_->stop();
-  care_->stop();
   log_.info("draining", {{"connections", fmt::format("{}", budget_->used())},
                          {"shutdown_timeout_ms", fmt::format("{}", runtime_.shutdown_timeout_ms)}});
   if (runtime_.announce_grace_ms == 0) return drain_workers();
@@ -371,6 +367,13 @@ void Controller::begin_drain() {
 }
 
 void Controller::drain_workers() {
+  are_workers_draining_ = true;
+  // What waits for first results goes to the workers now: one that drains takes nothing over.
+  deployment_->freeze();
+  watch_endpoints();
+  names_->stop();
+  failures_->stop();
+  care_->stop();
   drain_timer_.bind<&Controller::on_drain_timeout>(this);
   engine_->timers().start(drain_timer_, engine_->now_ms() + runtime_.shutdown_timeout_ms);
   for (const auto& worker : workers_) {

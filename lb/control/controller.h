@@ -66,7 +66,7 @@ class Controller {
   void on_reloaded(const absl::Status& status);
   NameWatch::Hooks name_hooks();
   FailureWatch::Hooks failure_hooks();
-  // Of what is served now, before it is drained.
+  // Of what is served now, until the workers drain.
   void watch_names();
   void watch_endpoints();
   void warn_about_fixed_settings();
@@ -115,7 +115,8 @@ class Controller {
   PipeBudget pipes_;
   absl::Status start_status_;
   event::Timer drain_timer_;  // the end of the announcement, then of the drain
-  bool is_draining_ = false;
+  bool is_draining_ = false;  // no longer ready
+  bool are_workers_draining_ = false;
   bool is_over_ = false;
   size_t drained_workers_ = 0;
   std::unique_ptr<Admin> admin_;

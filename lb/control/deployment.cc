@@ -120,13 +120,14 @@ void Deployment::close(std::string why) {
 
 void Deployment::abandon(std::string why) {
   close(std::move(why));
+  freeze();
   tell(std::exchange(running_, {}), absl::UnavailableError(closed_why_));
 }
 
 void Deployment::begin_next() {
   if (attempt_ != Attempt::kNone) return;
   if (waiting_.empty()) {
-    if (have_names_changed_ && closed_why_.empty()) apply_names();
+    if (have_names_changed_ && !is_frozen_) apply_names();
     return;
   }
   if (util::mono_now_ms() < next_begin_ms_) {

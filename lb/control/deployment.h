@@ -86,7 +86,9 @@ class Deployment {
   // No more reloads: who waits for one is told `why` at once, who asks from now on as well. One
   // that is under way comes to its end.
   void close(std::string why);
-  // The same without waiting for the one under way: nobody will learn how it ended.
+  // No more changes of endpoints either: the workers get nothing more than what they are about to.
+  void freeze() { is_frozen_ = true; }
+  // Both, without waiting for the one under way: nobody will learn how it ended.
   void abandon(std::string why);
 
   // Reads these endpoints files (endpoints_update.h) and goes over to what they say, with all else
@@ -170,6 +172,7 @@ class Deployment {
   util::MonoTimeMs next_begin_ms_ = 0;
   event::Timer begin_timer_;
   std::string closed_why_;  // empty = reloads are welcome
+  bool is_frozen_ = false;  // changes of endpoints are not
 };
 
 }  // namespace lb::control

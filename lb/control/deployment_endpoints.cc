@@ -40,7 +40,7 @@ bool is_same(const config::Service& a, const config::Service& b) {
 }  // namespace
 
 std::vector<std::string> Deployment::refresh_endpoints(const std::vector<std::string>& paths) {
-  if (attempt_ != Attempt::kNone) return paths;
+  if (attempt_ != Attempt::kNone || is_frozen_) return paths;
   std::vector<std::string> again;
   std::vector<config::EndpointsUpdate> updates = read_updates(paths, again);
   if (!updates.empty()) apply_updates(std::move(updates));

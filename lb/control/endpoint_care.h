@@ -37,7 +37,7 @@ class EndpointCare {
   // Takes care of the endpoints of this configuration from now on: after the start, a reload, and a
   // change of endpoints. What is known of those that stay is kept.
   void follow(const Deployed& deployed);
-  // Takes care of none any more: before a drain.
+  // Takes care of none any more: before the workers drain.
   void stop();
 
   // As many connects to it have failed in a row as its service bears.

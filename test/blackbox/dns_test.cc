@@ -138,6 +138,21 @@ TEST_CASE("a name's addresses are endpoints from the first connection on") {
   process.stop();
 }
 
+TEST_CASE("names are followed while a drain is announced") {
+  const std::string engine = SLUICE_EACH_ENGINE();
+  World world;
+  world.dns.set_addresses("web.test", {"127.0.0.2"});
+  std::string config = world.config(named("web.test"), kEager);
+  config.insert(config.find("workers = 1"), "announceGrace = \"1h\"\n");
+  SluiceProcess process(config, engine);
+  process.send_signal(SIGTERM);
+  REQUIRE(process.log().wait_for_line("msg=draining", std::chrono::seconds(10)));
+  world.dns.set_addresses("web.test", {"127.0.0.3"});
+  world.wait_places({"127.0.0.3"}, process);
+  process.send_signal(SIGTERM);
+  CHECK(process.wait_exit() == 0);
+}
+
 TEST_CASE("a change in the DNS is a change of endpoints, and cuts nobody off") {
   const std::string engine = SLUICE_EACH_ENGINE();
   World world;

@@ -55,13 +55,14 @@ CommandResult command(const SluiceProcess& process, std::vector<std::string> arg
 
 // One worker, a listener "main" and a service "web" without endpoints of its own.
 struct Served {
-  explicit Served(const std::string& engine) : process(config(), engine) {}
+  explicit Served(const std::string& engine, const std::string& more_runtime = "")
+      : runtime("workers = 1\n" + more_runtime), process(config(), engine) {}
 
   std::string config(const std::string& more = "") const { return config_with(file, more); }
   std::string config_with(const std::string& path, const std::string& more = "") const {
     return one_service(port, {}, "",
                        "endpointsFile = \"" + path + "\"\nloadBalancer.type = \"RoundRobin\"")
-        .runtime("workers = 1")
+        .runtime(runtime)
         .append(more)
         .str();
   }
@@ -97,6 +98,7 @@ struct Served {
     throw Failure("not reported:\n" + process.log().text());
   }
 
+  std::string runtime;
   TempDir dir;
   TcpBackend a{named("a")};
   TcpBackend b{named("b")};
@@ -196,6 +198,16 @@ TEST_CASE(
   first.close();
   second.close();
   served.process.stop();
+}
+
+TEST_CASE("a file is followed while a drain is announced") {
+  Served served(SLUICE_EACH_ENGINE(), "announceGrace = \"1h\"");
+  served.process.send_signal(SIGTERM);
+  REQUIRE(served.process.log().wait_for_line("msg=draining", std::chrono::seconds(10)));
+  served.replace(line(served.b));
+  served.wait_served_by({"b"});
+  served.process.send_signal(SIGTERM);
+  CHECK(served.process.wait_exit() == 0);
 }
 
 TEST_CASE("weights in the file take effect") {

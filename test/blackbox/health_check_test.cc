@@ -335,4 +335,21 @@ TEST_CASE("a drain ends the checks") {
   CHECK(balancer.process().wait_exit() == 0);
 }
 
+TEST_CASE("the checks go on while a drain is announced") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  std::optional<TcpBackend> backend(std::in_place, echo);
+  const net::Address address = backend->address();
+  Balancer balancer(engine, {address},
+                    {.service = check("timeout = \"5s\""), .runtime = "announceGrace = \"1h\""});
+  SluiceProcess& process = balancer.process();
+  process.send_signal(SIGTERM);
+  REQUIRE(process.log().wait_for_line("msg=draining", 10s));
+  backend.reset();
+  CHECK(process.log().wait_for_line("msg=\"endpoint down\"", 20s));
+  backend.emplace(echo, address);
+  CHECK(process.log().wait_for_line("msg=\"endpoint up\"", 20s));
+  CHECK(served(balancer.address()));
+  end(process);
+}
+
 }  // namespace lb::test
