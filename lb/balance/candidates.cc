@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
+
+#include "lb/balance/availability.h"
 
 namespace lb::balance {
 namespace {
@@ -12,12 +15,6 @@ constexpr double kLeastShare = 0.1;
 // How finely weights grow. They are whole numbers, for an order that is exact.
 constexpr uint32_t kGrowthSteps = 1'000;
 
-// Those of one priority that take part, up or not.
-struct Members {
-  std::vector<Candidate> all;
-  size_t up_count = 0;
-};
-
 // The part of its weight that an endpoint has at this time, up to 1.
 double share_of(const Endpoint& endpoint, int64_t slow_start_ms, util::MonoTimeMs now_ms) {
   const std::optional<util::MonoTimeMs> since_ms = endpoint.up_since_ms();
@@ -25,19 +22,6 @@ double share_of(const Endpoint& endpoint, int64_t slow_start_ms, util::MonoTimeM
   const auto age_ms = static_cast<double>(std::max<int64_t>(now_ms - *since_ms, 0));
   const double grown = age_ms / static_cast<double>(slow_start_ms);
   return std::min(kLeastShare + (1 - kLeastShare) * grown, 1.0);
-}
-
-// By priority.
-std::map<uint32_t, Members> members_of(std::span<const WeightedEndpoint> endpoints) {
-  std::map<uint32_t, Members> tiers;
-  for (size_t i = 0; i < endpoints.size(); ++i) {
-    if (!endpoints[i].takes_part()) continue;
-    const Endpoint* const endpoint = endpoints[i].endpoint.get();
-    Members& members = tiers[endpoints[i].priority];
-    members.all.push_back({static_cast<uint32_t>(i), endpoints[i].full_weight(), endpoint});
-    if (endpoint->is_up()) ++members.up_count;
-  }
-  return tiers;
 }
 
 // Weights are counted in steps for as long as one of them grows.
@@ -61,19 +45,17 @@ void grow(Candidates& candidates, int64_t slow_start_ms, util::MonoTimeMs now_ms
 
 Candidates derive_candidates(std::span<const WeightedEndpoint> endpoints,
                              const CandidatePolicy& policy, util::MonoTimeMs now_ms) {
-  std::map<uint32_t, Members> members = members_of(endpoints);
-  const bool is_any_up = std::any_of(members.begin(), members.end(),
-                                     [](const auto& tier) { return tier.second.up_count > 0; });
+  const Availability availability(endpoints, policy.panic_threshold_percent);
+  std::map<uint32_t, std::vector<Candidate>> tiers;  // by priority
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    const WeightedEndpoint& entry = endpoints[i];
+    if (!availability.admits(entry)) continue;
+    tiers[entry.priority].push_back(
+        {static_cast<uint32_t>(i), entry.full_weight(), entry.endpoint.get()});
+  }
   Candidates result;
-  for (auto& [priority, tier] : members) {
-    if (is_any_up ? tier.up_count == 0 : policy.panic_threshold_percent == 0) continue;
-    const bool is_panic =
-        tier.up_count * 100 < uint64_t{policy.panic_threshold_percent} * tier.all.size();
-    if (!is_panic) {
-      std::erase_if(tier.all,
-                    [](const Candidate& candidate) { return !candidate.endpoint->is_up(); });
-    }
-    result.tiers.push_back({priority, std::move(tier.all)});
+  for (auto& [priority, candidates] : tiers) {
+    result.tiers.push_back({priority, std::move(candidates)});
   }
   if (policy.slow_start_ms > 0) grow(result, policy.slow_start_ms, now_ms);
   return result;

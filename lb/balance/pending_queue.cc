@@ -2,25 +2,22 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
+#include "lb/balance/availability.h"
 #include "lb/balance/load_balancer.h"
 #include "lb/balance/weighted_endpoint.h"
 
 namespace lb::balance {
 namespace {
 
-bool is_panic(const PendingQueue::Wish& wish) {
-  if (wish.panic_threshold_percent == 0) return false;
-  const auto up =
-      std::count_if(wish.endpoints->begin(), wish.endpoints->end(),
-                    [](const WeightedEndpoint& entry) { return entry.endpoint->is_up(); });
-  return static_cast<size_t>(up) * 100 < wish.endpoints->size() * wish.panic_threshold_percent;
+Availability availability_of(const PendingQueue::Wish& wish) {
+  return {*wish.endpoints, wish.panic_threshold_percent};
 }
 
-bool may_go_to(const PendingQueue::Wish& wish, uint32_t index) {
-  if (std::find(wish.tried.begin(), wish.tried.end(), index) != wish.tried.end()) return false;
-  const WeightedEndpoint& entry = (*wish.endpoints)[index];
-  return entry.takes_part() && (entry.endpoint->is_up() || is_panic(wish));
+bool may_go_to(const PendingQueue::Wish& wish, const Availability& availability, uint32_t index) {
+  return availability.admits((*wish.endpoints)[index]) &&
+         std::find(wish.tried.begin(), wish.tried.end(), index) == wish.tried.end();
 }
 
 // The lowest priority with room, and the least loaded of that.
@@ -34,13 +31,14 @@ bool is_better(const WeightedEndpoint& entry, const WeightedEndpoint& other) {
 
 // Counts a connection in where there is room: at `freed`, or at the best of all when that is null.
 // kNoEndpoint when there is room without a bound, so that it need not be held.
-std::optional<uint32_t> take_room(const PendingQueue::Wish& wish, const Endpoint* freed) {
+std::optional<uint32_t> take_room(const PendingQueue::Wish& wish, const Availability& availability,
+                                  const Endpoint* freed) {
   for (;;) {
     std::optional<uint32_t> best;
     for (uint32_t i = 0; i < wish.endpoints->size(); ++i) {
       const WeightedEndpoint& entry = (*wish.endpoints)[i];
       if (freed != nullptr && entry.endpoint.get() != freed) continue;
-      if (!entry.endpoint->has_room() || !may_go_to(wish, i)) continue;
+      if (!entry.endpoint->has_room() || !may_go_to(wish, availability, i)) continue;
       if (entry.endpoint->max_connections() == 0) return kNoEndpoint;
       if (!best || is_better(entry, (*wish.endpoints)[*best])) best = i;
     }
@@ -52,8 +50,9 @@ std::optional<uint32_t> take_room(const PendingQueue::Wish& wish, const Endpoint
 }  // namespace
 
 bool PendingQueue::is_worth_waiting(const Wish& wish) {
+  const Availability availability = availability_of(wish);
   for (uint32_t i = 0; i < wish.endpoints->size(); ++i) {
-    if (may_go_to(wish, i)) return true;
+    if (may_go_to(wish, availability, i)) return true;
   }
   return false;
 }
@@ -106,6 +105,9 @@ void PendingQueue::admit(const Endpoint* freed) {
 void PendingQueue::admit_locked(const Endpoint* freed) {
   // A list in which one who has tried nothing yet finds no room: nobody else does.
   const std::vector<WeightedEndpoint>* full = nullptr;
+  // Once for all who wait with one list: a change while this goes on asks once more.
+  std::optional<Availability> availability;
+  const std::vector<WeightedEndpoint>* judged = nullptr;
   Waiter* next = nullptr;
   for (Waiter* waiter = waiters_.front(); waiter != nullptr; waiter = next) {
     if (freed != nullptr && !freed->has_room()) return;
@@ -114,7 +116,10 @@ void PendingQueue::admit_locked(const Endpoint* freed) {
     if (wish.endpoints == full) continue;
     const ServiceSlots::Slot slot = slots_.try_take(wish.worker);
     if (slot == ServiceSlots::Slot::kNone) return;
-    const std::optional<uint32_t> endpoint = take_room(wish, freed);
+    if (std::exchange(judged, wish.endpoints) != wish.endpoints) {
+      availability = availability_of(wish);
+    }
+    const std::optional<uint32_t> endpoint = take_room(wish, *availability, freed);
     if (endpoint) {
       waiter->unlink();
       size_.fetch_sub(1);

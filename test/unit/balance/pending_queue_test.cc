@@ -191,6 +191,30 @@ TEST_CASE("pending queue: where too few are up, health is no reason to hold back
   CHECK(in_panic.is_granted);
 }
 
+TEST_CASE("pending queue: panic is judged as by who chooses, a priority at a time") {
+  Service service(3, 0);
+  service.endpoints[2].priority = 1;
+  service.at(2).set_max_connections(1);
+  CHECK(service.at(2).try_add_active());
+  for (size_t i = 0; i < 2; ++i) service.at(i).set_healthy(false);
+  // The first priority is down altogether, which is no panic while the other one is up.
+  Waiter waiter(service, {}, 50);
+  CHECK(service.queue().enter(waiter, 10, never) == Entry::kWaiting);
+  service.queue().admit(nullptr);
+  CHECK_FALSE(waiter.is_granted);
+  service.free(2);
+  REQUIRE(waiter.is_granted);
+  CHECK(service.queue().collect(waiter).endpoint == 2);
+}
+
+TEST_CASE("pending queue: who takes no part hides no panic") {
+  Service service(4, 1);
+  service.at(0).set_healthy(false);
+  for (size_t i = 1; i < 4; ++i) service.endpoints[i].is_ready = false;
+  CHECK(PendingQueue::is_worth_waiting({&service.endpoints, {}, 50, 0}));
+  CHECK_FALSE(PendingQueue::is_worth_waiting({&service.endpoints, {}, 0, 0}));
+}
+
 TEST_CASE("pending queue: a slot of the service is what all wait for") {
   Service service(1, 0);
   service.state->slots().set_bound(1);
