@@ -15,7 +15,8 @@ namespace {
 
 constexpr uint32_t kReadBytes = 16 * 1024;
 
-// Errors that say something of this host and nothing of the server.
+// Errors that say something of this host at the moment and nothing of the server. A family of
+// addresses that it does not have is none of them: it will never reach the server.
 bool is_own_fault(int error) {
   switch (error) {
     case EMFILE:
@@ -80,7 +81,7 @@ void Probe::start(const net::Address& address, config::ProxyVersion proxy, int64
   if (fd_ < 0) {
     // The owner is told from the loop, as always.
     state_ = State::kClosing;
-    result_ = ProbeResult::kNone;
+    result_ = is_own_fault(-fd_) ? ProbeResult::kNone : ProbeResult::kFailure;
     why_ = fmt::format("socket: {}", std::strerror(-fd_));
     return engine_.timers().start(timer_, engine_.now_ms());
   }

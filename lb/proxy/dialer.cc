@@ -25,20 +25,23 @@ CloseReason reason_of_connect_error(int32_t error) {
   }
 }
 
-// Whether a failed connect says something of the endpoint, and not of what this host lacks.
-bool is_endpoints_fault(int32_t error) {
+// What this host has none left of, for whichever endpoint.
+bool is_shortage(int32_t error) {
   switch (-error) {
-    case EADDRINUSE:
-    case EADDRNOTAVAIL:
-    case EAFNOSUPPORT:
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
     case ENOMEM:
-      return false;
-    default:
       return true;
+    default:
+      return false;
   }
+}
+
+// Whether a failed attempt says something of the endpoint. A family of addresses that this host
+// does not have does: nobody here will ever reach it.
+bool is_endpoints_fault(int32_t error) {
+  return error != -EADDRINUSE && error != -EADDRNOTAVAIL && !is_shortage(error);
 }
 
 }  // namespace
@@ -198,7 +201,7 @@ void Dialer::connect_to(uint32_t endpoint) {
   event::Engine& engine = connection_->engine();
   const net::Address& address = service.endpoints[endpoint].endpoint->address();
   const int fd = engine.open_stream_socket(address.family());
-  if (fd < 0) {
+  if (is_shortage(fd)) {
     give_back(endpoint);
     give_back_slot(service.endpoints[endpoint].endpoint.get());
     return wait_for_fd(fd);
@@ -207,8 +210,12 @@ void Dialer::connect_to(uint32_t endpoint) {
   if (!tried_.empty()) {
     connection_->router().service_stats(connection_->service_index()).retries.add();
   }
-  fd_ = fd;
   tried_.push_back(endpoint);
+  if (fd < 0) {
+    give_back(endpoint);
+    return fail_early(fd);
+  }
+  fd_ = fd;
   source_turn_ = {};
   deadline_ms_ = std::min(engine.now_ms() + service.policy.connect_timeout_ms, total_deadline_ms());
   connection_->wake_by(deadline_ms_);
@@ -216,10 +223,13 @@ void Dialer::connect_to(uint32_t endpoint) {
 }
 
 void Dialer::connect() {
-  source_error_ = static_cast<int16_t>(take_source());
-  if (source_error_ == 0) {
-    return connection_->engine().connect(connect_, fd_, endpoint()->address());
-  }
+  const int32_t error = take_source();
+  if (error < 0) return fail_early(error);
+  connection_->engine().connect(connect_, fd_, endpoint()->address());
+}
+
+void Dialer::fail_early(int32_t error) {
+  early_error_ = static_cast<int16_t>(error);
   // Told by the timer and not from here: the way from endpoint to endpoint is no recursion.
   deadline_ms_ = connection_->engine().now_ms();
   connection_->wake_by(deadline_ms_);
@@ -296,7 +306,7 @@ void Dialer::on_timer() {
   if (connection_->engine().now_ms() < deadline_ms_) return connection_->wake_by(deadline_ms_);
   if (waits_for_fd_) return dial();
   if (try_leave()) return connection_->on_dial_failed(CloseReason::kLimitEndpoint);
-  if (source_error_ < 0) return on_failed(source_error_);
+  if (early_error_ < 0) return on_failed(early_error_);
   connection_->engine().cancel(connect_);
 }
 
@@ -320,17 +330,18 @@ void Dialer::on_connected(event::Completion completion) {
 }
 
 void Dialer::on_failed(int32_t error) {
-  const int source_error = std::exchange(source_error_, int16_t{0});
+  // With a socket, and yet without a connect.
+  const bool has_no_source = std::exchange(early_error_, int16_t{0}) < 0 && fd_ >= 0;
   // These say nothing of the endpoint.
-  if (source_error < 0) {
-    connection_->note_no_source(*endpoint(), std::strerror(-source_error));
+  if (has_no_source) {
+    connection_->note_no_source(*endpoint(), std::strerror(-error));
   } else if (error == -EADDRNOTAVAIL) {
     connection_->note_no_source(*endpoint(), "no free port towards the endpoint");
   }
   reason_ = reason_of_connect_error(error);
   const size_t service = connection_->service_index();
   connection_->router().endpoint_stats(service, tried_.back()).failure(reason_).add();
-  if (source_error == 0 && is_endpoints_fault(error)) count_failure();
+  if (!has_no_source && is_endpoints_fault(error)) count_failure();
   disconnect(event::CloseMode::kReset);
   dial();
 }

@@ -88,6 +88,8 @@ class Dialer {
   void connect_to(uint32_t endpoint);
   // From the next source of the service's; the socket is new.
   void connect();
+  // The attempt has failed before its connect, which on_failed() is told by the timer.
+  void fail_early(int32_t error);
   // 0, or -errno when there is no source left.
   int32_t take_source();
   // The same endpoint once more, from the next source; false when there is none.
@@ -117,7 +119,7 @@ class Dialer {
   util::MonoTimeMs deadline_ms_ = 0;          // of the attempt, or of a wait
   SourcePool::Turn source_turn_;              // of the attempt
   uint16_t source_ = SourcePool::kNoAddress;  // that the socket has: its index in the pool
-  int16_t source_error_ = 0;                  // why the attempt has none: -errno
+  int16_t early_error_ = 0;                   // why the attempt has no connect: -errno
   int fd_ = -1;
   balance::ServiceSlots::Slot slot_ = balance::ServiceSlots::Slot::kNone;
   bool waits_for_fd_ = false;

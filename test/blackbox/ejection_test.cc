@@ -1,8 +1,10 @@
 // Passive ejection: an endpoint that connections cannot be made to gets none for a while, and a
 // client notices nothing of it.
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "test/support/engines.h"
 #include "test/support/eventually.h"
 #include "test/support/port_allocator.h"
+#include "test/support/seccomp_filter.h"
 #include "test/support/tcp_backend.h"
 
 namespace lb::test {
@@ -26,12 +29,12 @@ std::string passive(std::string_view keys) {
 
 net::Address dead_address() { return ip_address("127.0.0.1", allocate_port()); }
 
-double failures(const SluiceProcess& process, const net::Address& endpoint) {
+double failures(const SluiceProcess& process, const net::Address& endpoint,
+                std::string_view reason = "connect_refused") {
   const auto metrics = metrics_of(process);
   const auto found = metrics.find(
-      fmt::format("sluice_connect_failures_total{{service=\"web\",endpoint=\"{}\",reason="
-                  "\"connect_refused\"}}",
-                  endpoint.to_string()));
+      fmt::format("sluice_connect_failures_total{{service=\"web\",endpoint=\"{}\",reason=\"{}\"}}",
+                  endpoint.to_string(), reason));
   return found == metrics.end() ? 0 : found->second;
 }
 
@@ -181,6 +184,20 @@ TEST_CASE("ejection can be switched off, also while something is ejected") {
   serve(balancer, 20);
   CHECK(failures(process, dead) > attempts);
   CHECK_NOTHROW(process.stop());
+}
+
+TEST_CASE("an endpoint of a family that the host does not have is one that has failed") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  TcpBackend backend(echo);
+  const net::Address other_family = ip_address("::1", allocate_port());
+  Balancer balancer(
+      engine, {other_family, backend.address()},
+      {.service = passive("consecutiveConnectFailures = 3, baseEjectionTime = \"10m\""),
+       .process = {.before_exec = [] { deny_sockets(AF_INET6, EAFNOSUPPORT); }}});
+  serve_until(balancer, "why=\"3 connects failed in a row");
+  serve(balancer, 20);
+  CHECK(failures(balancer.process(), other_family, "connect_failed") == 3);
+  balancer.process().stop();
 }
 
 }  // namespace lb::test

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <mutex>
@@ -23,6 +24,7 @@
 #include "test/support/engines.h"
 #include "test/support/eventually.h"
 #include "test/support/port_allocator.h"
+#include "test/support/seccomp_filter.h"
 #include "test/support/tcp_backend.h"
 
 namespace lb::test {
@@ -82,6 +84,20 @@ TEST_CASE("a backend that comes and goes is down and up as often, and the log sa
   CHECK(checks(process, address, "success") >= 10);
   const nlohmann::json endpoint = status_of(process).at("services").at(0).at("endpoints").at(0);
   CHECK(endpoint.at("healthy") == true);
+  end(process);
+}
+
+TEST_CASE("an endpoint of a family that the host does not have is told to be down") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  TcpBackend backend(echo);
+  const net::Address other_family = ip_address("::1", allocate_port());
+  Balancer balancer(engine, {other_family, backend.address()},
+                    {.service = check("timeout = \"10m\", unhealthyThreshold = 1"),
+                     .process = {.before_exec = [] { deny_sockets(AF_INET6, EAFNOSUPPORT); }}});
+  SluiceProcess& process = balancer.process();
+  CHECK(eventually([&] { return checks(process, other_family, "failure") >= 1; }, 20s));
+  CHECK(process.log().count("why=\"socket: Address family not supported by protocol\"") == 1);
+  CHECK(served(balancer.address()));
   end(process);
 }
 
