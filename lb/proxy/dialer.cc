@@ -252,6 +252,8 @@ int32_t Dialer::take_source() {
 
 bool Dialer::connect_again() {
   if (!connection_->router().source_pool(connection_->service_index()).is_used()) return false;
+  // The timer may have fired in this turn, and nothing would end what begins now.
+  if (connection_->engine().now_ms() >= deadline_ms_) return false;
   // A socket keeps the address that it was bound to.
   const int fd = connection_->engine().open_stream_socket(endpoint()->address().family());
   if (fd < 0) return false;

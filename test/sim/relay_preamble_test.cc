@@ -153,4 +153,21 @@ TEST_CASE("sources: one of them that has a port left is found") {
   CHECK(served >= attempts - 1);
 }
 
+TEST_CASE("sources: the next one is given no time that the attempt does not have") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan& plan) {
+        // As long as the first source may take to be found without a port.
+        connection.endpoints = {EndpointKind::kSilent};
+        connection.service.connect_timeout_ms = 1;
+        connection.service.source.addresses = {"198.51.100.1", "198.51.100.2", "198.51.100.3"};
+        connection.client.leave = Leave::kNever;
+        plan.sim.no_source_one_in = 2;
+      },
+      [](const test::AccessRecord& record) {
+        REQUIRE(record.close_place() == "connect");
+        REQUIRE(record.number("attempts") == 1);
+        REQUIRE(record.number("duration_ms") < 1'000);
+      });
+}
+
 }  // namespace lb::sim
