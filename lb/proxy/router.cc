@@ -47,7 +47,10 @@ Router::Choice Router::choose(size_t listener) {
   const RouteSnapshot& route = snapshot_->routes[*index];
   if (!route.has_weight) return {std::nullopt, CloseReason::kAllWeightsZero};
   const size_t backend = backends_[*index].pick([](size_t) { return true; });
-  return {route.backends[backend].service, CloseReason::kNoBackend};
+  const std::optional<size_t> service = route.backends[backend].service;
+  const bool is_refused = service && snapshot_->services[*service].is_standby &&
+                          !snapshot_->services[*service].is_manned();
+  return {is_refused ? std::nullopt : service, CloseReason::kNoBackend};
 }
 
 }  // namespace lb::proxy

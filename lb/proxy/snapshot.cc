@@ -1,5 +1,6 @@
 #include "lb/proxy/snapshot.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -33,7 +34,7 @@ class Compiler {
       BackendSnapshot backend;
       backend.weight = route.rules.front().backend_refs[i].weight;
       compiled.has_weight |= backend.weight > 0;
-      if (resolved[i].usable()) {
+      if (resolved[i].resolved()) {
         absl::StatusOr<size_t> service = service_of(resolved[i]);
         if (!service.ok()) return service.status();
         backend.service = *service;
@@ -53,6 +54,7 @@ class Compiler {
     ServiceSnapshot compiled;
     compiled.name = to_string(service.name);
     compiled.policy = service.policy;
+    compiled.is_standby = !backend.usable();
     for (const config::Endpoint& endpoint : service.endpoints) {
       if (endpoint.address.empty() && endpoint.path.empty()) continue;  // not resolved
       const uint16_t target_port = service.ports[backend.port].target_port;
@@ -107,6 +109,11 @@ class Compiler {
 };
 
 }  // namespace
+
+bool ServiceSnapshot::is_manned() const {
+  return std::any_of(endpoints.begin(), endpoints.end(),
+                     [](const balance::WeightedEndpoint& entry) { return entry.takes_part(); });
+}
 
 absl::StatusOr<std::shared_ptr<const Snapshot>> compile(const config::Config& config,
                                                         const config::Attachment& attachment,

@@ -26,6 +26,12 @@ struct ServiceSnapshot {
   std::vector<balance::WeightedEndpoint> endpoints;  // all, for what is unusable may be made usable
   config::ServicePolicy policy;
   std::vector<balance::HashTier> hash_tiers;  // by priority, for ConsistentHash; else none
+  // By the file nobody is there to be chosen: it refuses at the door until an operator has made an
+  // endpoint usable.
+  bool is_standby = false;
+
+  // Whether some endpoint may be chosen, whatever its health.
+  bool is_manned() const;
 };
 
 // One share of a route's connections. Without a service it refuses its share.

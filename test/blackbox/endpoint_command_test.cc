@@ -241,4 +241,65 @@ TEST_CASE("what cannot be changed is said with what was probably meant") {
   CHECK_NOTHROW(process.stop());
 }
 
+TEST_CASE("a service with nobody ready in the file refuses until an operator makes one ready") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const std::string keys = GENERATE(", ready = false", ", weight = 0");
+  INFO(engine << keys);
+  TcpBackend backend(echo);
+  const uint16_t port = allocate_port();
+  const auto config = [&] {
+    ConfigText text;
+    text.listener("main", port).route("main", {{.service = "green"}});
+    text.append(
+        fmt::format("\n[[services]]\nname = \"green\"\nports = [{{ port = 80 }}]\n"
+                    "endpoints = [{}]\n",
+                    endpoint_line(backend.address(), keys)));
+    return text.str();
+  };
+  SluiceProcess process(config(), engine);
+  const net::Address address = ip_address("127.0.0.1", port);
+  CHECK_NOTHROW(expect_refused(address));
+  const AccessRecord record = process.wait_records(1).front();
+  INFO(record.line());
+  CHECK(record.text("close") == "no_backend@accept");
+  const std::string label = backend.address().to_string();
+  if (keys == ", weight = 0") {
+    CHECK(change(process, label, {"weight", "1"}, "green") == "weight=1");
+  } else {
+    CHECK(change(process, label, {"ready"}, "green") == "ready");
+  }
+  serve(address, 5);
+  CHECK(backend.accepted() == 5);
+  // What the file leads to has not changed.
+  REQUIRE(process.command({"reload", "--wait"}).code == 0);
+  serve(address, 5);
+  change(process, label, {"drain"}, "green");
+  CHECK_NOTHROW(expect_refused(address));
+  process.stop();
+}
+
+TEST_CASE("who was made ready serves on when a reload takes the only one that the file had ready") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  TcpBackend leaves(echo);
+  TcpBackend stays(echo);
+  const uint16_t port = allocate_port();
+  const auto config = [&](const std::string& others) {
+    ConfigText text;
+    text.listener("main", port).route("main", {{.service = "web"}});
+    text.append(
+        fmt::format("\n[[services]]\nname = \"web\"\nports = [{{ port = 80 }}]\n"
+                    "endpoints = [{}{}]\n",
+                    endpoint_line(stays.address(), ", ready = false"), others));
+    return text.str();
+  };
+  SluiceProcess process(config(endpoint_line(leaves.address(), "")), engine);
+  const net::Address address = ip_address("127.0.0.1", port);
+  CHECK(change(process, stays.address().to_string(), {"ready"}) == "ready");
+  process.write_config(config(""));
+  REQUIRE(process.command({"reload", "--wait"}).code == 0);
+  serve(address, 10);
+  CHECK(override_of(process, stays.address()) == "ready");
+  process.stop();
+}
+
 }  // namespace lb::test

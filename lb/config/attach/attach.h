@@ -61,7 +61,7 @@ struct AttachedParent {
 };
 
 // What a backendRef comes to. Anything but usable() keeps its weight and refuses its share of the
-// connections.
+// connections; what is resolved() does so until an operator makes an endpoint usable.
 struct ResolvedBackend {
   // kResolvedRefs, kEndpointsNotFound (resolved, but nobody there), or kInvalidKind,
   // kRefNotPermitted, kBackendNotFound, kUnsupportedProtocol.

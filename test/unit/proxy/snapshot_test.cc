@@ -97,8 +97,12 @@ TEST_CASE("snapshot: dead backends keep their place and weight") {
   CHECK(route.backends[1].weight == 1);
   CHECK(route.backends[1].service == 0U);
   CHECK(route.backends[2].weight == 0);
-  CHECK(!route.backends[2].service);
-  CHECK(snapshot->services.size() == 1);
+  // One that is there may be given somebody at run time.
+  REQUIRE(route.backends[2].service == 1U);
+  CHECK(snapshot->services.size() == 2);
+  CHECK_FALSE(snapshot->services[0].is_standby);
+  CHECK(snapshot->services[1].is_standby);
+  CHECK_FALSE(snapshot->services[1].is_manned());
 }
 
 TEST_CASE("snapshot: a route whose weights are all zero has none") {
