@@ -21,8 +21,11 @@ class ClassOrder {
   explicit ClassOrder(uint64_t start) : start_(start) {}
 
   // Goes on with these: what each has had too much or too little so far is kept, and the turn in a
-  // class goes on after the one who had it last.
+  // class goes on after the one who had it last. They may be of another list, in which endpoints
+  // have other indices.
   void assign(std::span<const Candidate> candidates);
+  // How often that was done: who shares the order sees that somebody else has done it.
+  uint64_t revision() const { return revision_; }
 
   // The index of the next candidate; there must be one.
   uint32_t pick();
@@ -45,11 +48,17 @@ class ClassOrder {
   static constexpr uint32_t kNobody = UINT32_MAX;
 
   std::vector<Past> past() const;
+  // By the index in this list.
+  std::vector<Past> past_of(std::span<const Candidate> candidates) const;
+  // The first assign().
+  void begin();
   void classify(std::span<const Candidate> candidates);
   void resume(const std::vector<Past>& past);
   Class& next_class();
 
   const uint64_t start_;
+  uint64_t revision_ = 0;
+  std::vector<const Endpoint*> endpoints_;  // by index; told apart only, for they may be gone
   int64_t total_weight_ = 0;
   // Each worker has its own, and writes it at each pick.
   std::vector<Class, util::CacheLineAllocator<Class>> classes_;

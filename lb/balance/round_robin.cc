@@ -20,13 +20,21 @@ bool is_same(std::span<const Candidate> a, std::span<const Candidate> b) {
 void RoundRobin::set_candidates(std::span<const Candidate> candidates) {
   if (is_same(candidates_, candidates)) return;
   candidates_.assign(candidates.begin(), candidates.end());
-  order_.assign(candidates);
+  take_order();
   other_order_.reset();
+}
+
+void RoundRobin::take_order() {
+  order_->assign(candidates_);
+  revision_ = order_->revision();
 }
 
 uint32_t RoundRobin::pick(const Exclusion& excluded, const net::Address* /*client*/) {
   if (candidates_.empty()) return kNoEndpoint;
-  return excluded.is_empty() ? order_.pick() : pick_other(excluded);
+  if (!excluded.is_empty()) return pick_other(excluded);
+  // The one before or after a reload has had it meanwhile.
+  if (order_->revision() != revision_) take_order();
+  return order_->pick();
 }
 
 uint32_t RoundRobin::pick_other(const Exclusion& excluded) {

@@ -15,8 +15,8 @@ class SmoothWeighted {
  public:
   static constexpr size_t kNone = std::numeric_limits<size_t>::max();
 
-  // Weights of 0 are never picked. `start` picks are skipped, so that workers that share a list
-  // begin at different places.
+  // Weights of 0 are never picked. Begins after `start` picks, so that orders of one list begin at
+  // different places.
   SmoothWeighted(const std::vector<uint32_t>& weights, uint64_t start);
 
   // The next index among those that `is_eligible(index)` admits, or kNone.

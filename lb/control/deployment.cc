@@ -212,7 +212,10 @@ void Deployment::hand_over(Deployed next, Listeners listeners) {
   proxy::set_connection_bounds(*current_.snapshot);
   workers_left_ = workers_->size();
   std::vector<std::shared_ptr<proxy::Router>> routers;
-  for (const auto& worker : *workers_) routers.push_back(worker->make_router(current_.snapshot));
+  const auto seed = static_cast<uint64_t>(util::wall_now_us());
+  for (const auto& worker : *workers_) {
+    routers.push_back(worker->make_router(current_.snapshot, seed));
+  }
   proxy::Router::introduce(routers);
   for (size_t i = 0; i < workers_->size(); ++i) {
     (*workers_)[i]->adopt(std::move(routers[i]), std::move(listeners[i]),

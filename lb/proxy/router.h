@@ -11,6 +11,7 @@
 
 #include "lb/balance/selection.h"
 #include "lb/balance/smooth_weighted.h"
+#include "lb/proxy/service_selection.h"
 #include "lb/proxy/snapshot.h"
 #include "lb/proxy/source_pool.h"
 #include "lb/proxy/stats.h"
@@ -20,9 +21,12 @@ namespace lb::proxy {
 class Router {
  public:
   // `start` differs from worker to worker, so that they do not all begin with the same backend.
-  // `stats` is the worker's. Choices at random are those of `seed` and `start`.
+  // `stats` is the worker's. Choices at random are those of `seed` and `start`, and cursors begin
+  // at a place that both say: at one that is always the same, changes that come often would leave
+  // the last ones nothing. What is as it was in `before`, the worker's router until now, goes on
+  // with its cursors, which that one may use meanwhile.
   Router(std::shared_ptr<const Snapshot> snapshot, uint64_t start, WorkerStats& stats,
-         uint64_t seed = 0);
+         uint64_t seed = 0, const Router* before = nullptr);
 
   // Makes the routers of all workers for one snapshot, in the order of the workers, known to each
   // other. Before any of them is used.
@@ -64,7 +68,10 @@ class Router {
   }
 
  private:
+  using Cursor = std::shared_ptr<balance::SmoothWeighted>;
+
   struct Service {
+    Turns turns;
     std::unique_ptr<balance::Selection> selection;
     std::shared_ptr<ServiceStats> stats;
     std::vector<std::shared_ptr<EndpointStats>> endpoints;
@@ -72,11 +79,14 @@ class Router {
     std::vector<std::shared_ptr<SourceStats>> source_stats;  // as the pool's addresses
   };
 
+  void add_routes(uint64_t start, uint64_t seed, const Router* before);
+  void add_services(uint64_t start, uint64_t seed, const Router* before, WorkerStats& stats);
+
   std::shared_ptr<const Snapshot> snapshot_;
   RelayStats& relay_;
   std::shared_ptr<const std::vector<std::weak_ptr<Router>>> routers_;  // by worker
   std::vector<std::shared_ptr<ListenerStats>> listeners_;
-  std::vector<balance::SmoothWeighted> backends_;  // by route
+  std::vector<Cursor> backends_;  // by route
   std::vector<Service> services_;
 };
 

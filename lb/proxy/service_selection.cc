@@ -1,6 +1,7 @@
 #include "lb/proxy/service_selection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lb/balance/consistent_hash.h"
 #include "lb/balance/least_connections.h"
@@ -27,7 +28,8 @@ const balance::HashTier& tier_of(const ServiceSnapshot& service, uint32_t priori
 }  // namespace
 
 std::unique_ptr<balance::Selection> make_selection(const ServiceSnapshot& service, uint64_t start,
-                                                   uint64_t seed) {
+                                                   uint64_t seed, Turns& turns) {
+  const Turns before = std::exchange(turns, {});
   const auto make_balancer = [&](uint32_t priority) -> std::unique_ptr<balance::LoadBalancer> {
     switch (service.policy.load_balancer) {
       case LoadBalancerType::kLeastConnections:
@@ -40,7 +42,10 @@ std::unique_ptr<balance::Selection> make_selection(const ServiceSnapshot& servic
       case LoadBalancerType::kRoundRobin:
         break;
     }
-    return std::make_unique<balance::RoundRobin>(start);
+    const auto found = before.find(priority);
+    turns[priority] =
+        found != before.end() ? found->second : std::make_shared<balance::ClassOrder>(start);
+    return std::make_unique<balance::RoundRobin>(turns[priority], start);
   };
   const balance::CandidatePolicy policy = {service.policy.panic_threshold_percent,
                                            slow_start_ms(service.policy)};

@@ -248,14 +248,17 @@ void Worker::post(std::function<void(Loop&)> task) {
   loop_->engine().post([loop = loop_.get(), task = std::move(task)] { task(*loop); });
 }
 
-std::shared_ptr<Router> Worker::make_router(std::shared_ptr<const Snapshot> snapshot) {
+std::shared_ptr<Router> Worker::make_router(std::shared_ptr<const Snapshot> snapshot,
+                                            uint64_t seed) {
   // Large snapshots take milliseconds to build a router for and to destroy: neither is for a
   // worker's thread. Every connection of this worker writes the reference count, and no other's.
   event::Engine* const control = &context_.control;
+  const std::shared_ptr<Router> before = last_router_.lock();
   std::shared_ptr<Router> router(
-      new Router(std::move(snapshot), index_, stats_, static_cast<uint64_t>(util::wall_now_us())),
+      new Router(std::move(snapshot), index_, stats_, seed, before.get()),
       [control](Router* unused) { control->post([owned = std::unique_ptr<Router>(unused)] {}); },
       util::CacheLineAllocator<Router>());
+  last_router_ = router;
   stats_.forget_unused();
   return router;
 }

@@ -40,9 +40,9 @@ class Worker {
   // Starts the thread and its engine; returns when it runs or has failed.
   absl::Status start(event::EngineKind kind, const event::EngineOptions& options);
 
-  // A router of this worker for `snapshot`. Introduced to those of the other workers it can be
-  // adopted.
-  std::shared_ptr<Router> make_router(std::shared_ptr<const Snapshot> snapshot);
+  // A router of this worker for `snapshot`, with the cursors of the one before it; `seed` is the
+  // same for all workers. Introduced to those of the other workers it can be adopted.
+  std::shared_ptr<Router> make_router(std::shared_ptr<const Snapshot> snapshot, uint64_t seed);
 
   // Follows a router's snapshot from now on: opens what is new, keeps what stays, and drains and
   // closes the sockets that are not in `listeners` any more. Connections that are there keep to the
@@ -80,6 +80,7 @@ class Worker {
   const uint32_t index_;
   const WorkerContext context_;
   WorkerStats stats_;
+  std::weak_ptr<Router> last_router_;
   std::unique_ptr<Loop> loop_;  // made and destroyed by the thread; lives while it runs
   std::thread thread_;
 };

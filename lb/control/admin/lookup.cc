@@ -33,7 +33,8 @@ LookupAnswer look_up(const proxy::ServiceSnapshot& service, const net::Address& 
                      util::MonoTimeMs now_ms) {
   LookupAnswer result;
   result.home = home_of(service, client);
-  const uint32_t chosen = proxy::make_selection(service, 0, 0)->pick({{}, now_ms, &client});
+  proxy::Turns none;
+  const uint32_t chosen = proxy::make_selection(service, 0, 0, none)->pick({{}, now_ms, &client});
   if (chosen != balance::kNoEndpoint) result.endpoint = service.endpoints[chosen].endpoint->label();
   return result;
 }

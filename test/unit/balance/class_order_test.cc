@@ -9,6 +9,7 @@
 #include "lb/util/random.h"
 #include "test/support/catch.h"
 #include "test/support/scale.h"
+#include "test/unit/balance/endpoint_list.h"
 
 namespace lb::balance {
 namespace {
@@ -44,6 +45,25 @@ std::vector<uint32_t> random_weights(util::Random& random) {
 }
 
 }  // namespace
+
+TEST_CASE("class order: in another list endpoints are known by what they are") {
+  const auto endpoints = endpoints_of({1, 1, 1, 1, 1});
+  const auto listed = [&](const std::vector<size_t>& which) {
+    std::vector<Candidate> out;
+    for (uint32_t i = 0; i < which.size(); ++i) {
+      out.push_back({i, 1, endpoints[which[i]].endpoint.get()});
+    }
+    return out;
+  };
+  ClassOrder order(0);
+  order.assign(listed({0, 1, 2, 3}));
+  CHECK(picks(order, 2) == std::vector<uint32_t>{0, 1});
+  order.assign(listed({4, 0, 1, 2, 3}));
+  CHECK(picks(order, 2) == std::vector<uint32_t>{3, 4});  // the ones after 1, which are 2 and 3
+  // Of 2 and 3, who had their turns last, nobody is left: it is the turn of who came after them.
+  order.assign(listed({4, 0, 1}));
+  CHECK(picks(order, 1) == std::vector<uint32_t>{0});
+}
 
 TEST_CASE("class order: one heavy among light ones is spread among them") {
   ClassOrder order(0);

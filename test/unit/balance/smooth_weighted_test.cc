@@ -143,4 +143,26 @@ TEST_CASE("smooth weighted: the greatest weights and starts") {
   CHECK(counts(order, 512, 512 * 4) == std::vector<uint64_t>(512, 4));
 }
 
+TEST_CASE("smooth weighted: starts lead everywhere in a period") {
+  // One start after the other finds each weight's turn as often as it has one.
+  const std::vector<uint32_t> weights =
+      GENERATE(std::vector<uint32_t>{99, 1}, std::vector<uint32_t>{300, 200, 1, 0, 77});
+  std::vector<uint64_t> first(weights.size());
+  for (uint64_t start = 0; start < sum(weights); ++start) {
+    ++first.at(SmoothWeighted(weights, start).pick(anyone));
+  }
+  CHECK(first == std::vector<uint64_t>(weights.begin(), weights.end()));
+}
+
+TEST_CASE("smooth weighted: a period that is too long to be walked is begun anywhere too") {
+  // In the second half of it the light one has had its turn, and has it again in the next first.
+  const std::vector<uint32_t> weights = {99'999'999, 1};
+  SmoothWeighted early(weights, 100);
+  SmoothWeighted late(weights, 99'999'900);
+  SmoothWeighted middle(weights, 49'999'990);
+  CHECK(counts(early, 2, 1'000)[1] == 0);
+  CHECK(counts(late, 2, 1'000)[1] == 0);
+  CHECK(counts(middle, 2, 1'000)[1] == 1);
+}
+
 }  // namespace lb::balance

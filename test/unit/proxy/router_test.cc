@@ -1,7 +1,9 @@
 // From a listener to an endpoint: shares of backendRefs, refusals and their reasons.
 #include "lb/proxy/router.h"
 
+#include <cstdlib>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -211,12 +213,12 @@ TEST_CASE("router: each route has its own order") {
       kServices);
   CountedRouter counted(snapshot);
   Router& router = counted.router;
-  for (int i = 0; i < 4; ++i) {
-    const auto of_r = router.choose(0).service;
-    const auto of_s = router.choose(1).service;
-    REQUIRE((of_r && of_s));
-    CHECK(snapshot->services[*of_r].name == (i % 2 == 0 ? "a" : "b"));
-    CHECK(snapshot->services[*of_s].name == (i % 2 == 0 ? "b" : "a"));
+  const auto next = [&](size_t listener) { return router.choose(listener).service.value(); };
+  const size_t first_of_r = next(0);
+  const size_t first_of_s = next(1);
+  for (int i = 1; i < 5; ++i) {
+    CHECK((next(0) == first_of_r) == (i % 2 == 0));
+    CHECK((next(1) == first_of_s) == (i % 2 == 0));
   }
 }
 
@@ -240,6 +242,54 @@ TEST_CASE("counters stay while a router, new or old, counts on them") {
   fresh.reset();
   stats.forget_unused();
   CHECK((stats.services().empty() && stats.listeners().empty() && stats.endpoints().empty()));
+}
+
+TEST_CASE("router: changes that come often leave everybody his share") {
+  balance::EndpointRegistry registry;
+  const bool is_same_list = GENERATE(true, false);
+  const auto snapshot_of = [&](const std::string& more) {
+    return compile_text(
+        routed_to("{ name = 'w', port = 1, weight = 99 }, { name = 'o', port = 1 }") +
+            "[[services]]\nname = 'o'\nports = [{ port = 1 }]\n"
+            "[[services]]\nname = 'w'\nports = [{ port = 1 }]\n"
+            "loadBalancer.type = 'RoundRobin'\nendpoints = [" +
+            more +
+            "{ address = '10.0.0.1' }, { address = '10.0.0.2' },"
+            "{ address = '10.0.0.3' }, { address = '10.0.0.4' }]\n",
+        registry);
+  };
+  WorkerStats stats;
+  auto router = std::make_unique<Router>(snapshot_of(""), 0, stats);
+  Counts services;
+  Counts endpoints;
+  for (uint64_t i = 0; i < 1'000; ++i) {
+    const Router::Choice choice = router->choose(0);
+    ++services[choice.service ? "w" : "o"];
+    ++endpoints[next_of(*router, 0)];
+    const bool has_more = !is_same_list && i % 2 == 0;
+    router = std::make_unique<Router>(
+        snapshot_of(has_more ? "{ address = '10.0.9.9', weight = 0 }," : ""), 0, stats, 0,
+        router.get());
+  }
+  CHECK(services == Counts{{"o", 10}, {"w", 990}});
+  CHECK(endpoints ==
+        Counts{{"10.0.0.1:1", 250}, {"10.0.0.2:1", 250}, {"10.0.0.3:1", 250}, {"10.0.0.4:1", 250}});
+}
+
+TEST_CASE("router: what is new begins anywhere") {
+  Counts services;
+  Counts endpoints;
+  const auto snapshot = compile_text(
+      routed_to("{ name = 'a', port = 1, weight = 99 }, { name = 'b', port = 1 }") + kServices);
+  constexpr int kRouters = 20'000;
+  for (uint64_t seed = 0; seed < kRouters; ++seed) {
+    WorkerStats stats;
+    Router router(snapshot, 0, stats, seed);
+    ++services[router.snapshot().services.at(*router.choose(0).service).name];
+    ++endpoints[next_of(router, 0)];
+  }
+  CHECK(std::abs(services["b"] - kRouters / 100) < kRouters / 500);
+  CHECK(std::abs(endpoints["10.0.0.1:1"] - kRouters / 4) < kRouters / 50);
 }
 
 }  // namespace lb::proxy

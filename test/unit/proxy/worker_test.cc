@@ -33,7 +33,7 @@ class TwoWorkers {
         "[[services]]\nname = 's'\nports = [{ port = 1 }]\nendpoints = [{ address = '127.0.0.1', "
         "port = " +
         std::to_string(endpoint.port()) + " }]\n");
-    std::shared_ptr<Router> router = worker_.make_router(snapshot);
+    std::shared_ptr<Router> router = worker_.make_router(snapshot, 0);
     own_router_ = std::make_shared<Router>(snapshot, 1, own_stats_);
     Router::introduce({router, own_router_});
     // Holds the worker up, in its thread, while the test prepares what it is to find at once.
