@@ -13,11 +13,9 @@ namespace {
 
 using config::LoadBalancerType;
 
-// Weights that grow are for choices that go by weight and load: a table would move clients about.
+// Weights may grow for all but a table, which would move clients about.
 int64_t slow_start_ms(const config::ServicePolicy& policy) {
-  const bool may_grow = policy.load_balancer == LoadBalancerType::kLeastConnections ||
-                        policy.load_balancer == LoadBalancerType::kRoundRobin;
-  return may_grow ? policy.slow_start_ms : 0;
+  return policy.load_balancer == LoadBalancerType::kConsistentHash ? 0 : policy.slow_start_ms;
 }
 
 const balance::HashTier& tier_of(const ServiceSnapshot& service, uint32_t priority) {

@@ -292,4 +292,26 @@ TEST_CASE("router: what is new begins anywhere") {
   CHECK(std::abs(endpoints["10.0.0.1:1"] - kRouters / 4) < kRouters / 50);
 }
 
+TEST_CASE("router: a new endpoint starts slowly, also where the choice is at random") {
+  const std::string type = GENERATE("Random", "RoundRobin");
+  INFO(type);
+  CountedRouter counted(
+      compile_text(routed_to("{ name = 's', port = 1 }") +
+                   "[[services]]\nname = 's'\nports = [{ port = 1 }]\n"
+                   "endpoints = [{ address = '10.0.0.1' }, { address = '10.0.0.2' }]\n"
+                   "loadBalancer = { slowStart.window = '10s', type = '" +
+                   type + "' }\n"));
+  Router& router = counted.router;
+  router.snapshot().services[0].endpoints[1].endpoint->set_up_since_ms(0);
+  constexpr int kPicks = 20'000;
+  const auto count_new = [&](util::MonoTimeMs now_ms) {
+    int count = 0;
+    for (int i = 0; i < kPicks; ++i) count += router.pick(0, {{}, now_ms}) == 1 ? 1 : 0;
+    return count;
+  };
+  // 0.55 of its weight at half time; a count is off by 400 in one of 10^8 runs.
+  CHECK(std::abs(count_new(5'000) - kPicks * 55 / 155) < 400);
+  CHECK(std::abs(count_new(20'000) - kPicks / 2) < 450);
+}
+
 }  // namespace lb::proxy
