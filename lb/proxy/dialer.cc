@@ -13,6 +13,9 @@ namespace {
 // How soon a connection that found no descriptor tries again.
 constexpr util::MonoTimeMs kDialAgainMs = 50;
 
+// How soon a connect that found the queue of a unix socket full is tried again.
+constexpr util::MonoTimeMs kConnectAgainMs = 10;
+
 CloseReason reason_of_connect_error(int32_t error) {
   switch (-error) {
     case ECONNREFUSED:
@@ -264,6 +267,23 @@ bool Dialer::connect_again() {
   return true;
 }
 
+// A unix socket tells at once what over TCP is a SYN that gets no answer, and is sent again.
+bool Dialer::wait_for_backlog() {
+  const util::MonoTimeMs now_ms = connection_->engine().now_ms();
+  if (now_ms >= deadline_ms_) return false;
+  waits_for_backlog_ = true;
+  connection_->wake_by(std::min(now_ms + kConnectAgainMs, deadline_ms_));
+  return true;
+}
+
+void Dialer::end_wait_for_backlog() {
+  waits_for_backlog_ = false;
+  if (leaving_) return go_on_elsewhere();
+  if (connection_->engine().now_ms() >= deadline_ms_) return on_failed(-ETIMEDOUT);
+  connection_->engine().connect(connect_, fd_, endpoint()->address());
+  connection_->wake_by(deadline_ms_);
+}
+
 SourceStats& Dialer::source_stats() const {
   return connection_->router().source_stats(connection_->service_index(), source_);
 }
@@ -293,7 +313,7 @@ bool Dialer::try_leave() {
 }
 
 void Dialer::leave(CloseReason reason) {
-  if (!connect_.in_flight()) return;
+  if (!connect_.in_flight() && !waits_for_backlog_) return;
   leaving_ = reason;
   connection_->engine().cancel(connect_);
 }
@@ -304,7 +324,14 @@ void Dialer::give_up() {
   connection_->engine().cancel(connect_);
 }
 
+void Dialer::go_on_elsewhere() {
+  reason_ = *std::exchange(leaving_, std::nullopt);
+  disconnect(event::CloseMode::kReset);
+  dial();
+}
+
 void Dialer::on_timer() {
+  if (waits_for_backlog_) return end_wait_for_backlog();
   if (connection_->engine().now_ms() < deadline_ms_) return connection_->wake_by(deadline_ms_);
   if (waits_for_fd_) return dial();
   if (try_leave()) return connection_->on_dial_failed(CloseReason::kLimitEndpoint);
@@ -316,15 +343,15 @@ void Dialer::on_connected(event::Completion completion) {
   if (!connection_->is_connecting()) {
     // Closing: the attempt was cancelled, or succeeded too late.
   } else if (leaving_) {
-    reason_ = *std::exchange(leaving_, std::nullopt);
-    disconnect(event::CloseMode::kReset);
-    dial();
+    go_on_elsewhere();
   } else if (completion.result >= 0) {
     connection_->service().endpoints[tried_.back()].endpoint->forget_connect_failures();
     connection_->router()
         .endpoint_stats(connection_->service_index(), tried_.back())
         .connections.add();
     connection_->on_dialed();
+  } else if (completion.result == -EAGAIN) {
+    if (!wait_for_backlog()) on_failed(-ETIMEDOUT);
   } else if (completion.result != -EADDRNOTAVAIL || !connect_again()) {
     on_failed(completion.result);
   }

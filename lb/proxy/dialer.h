@@ -94,6 +94,11 @@ class Dialer {
   int32_t take_source();
   // The same endpoint once more, from the next source; false when there is none.
   bool connect_again();
+  // The same once more a little later, for the server's queue is full; false when there is no time.
+  bool wait_for_backlog();
+  void end_wait_for_backlog();
+  // What leave() was called for.
+  void go_on_elsewhere();
   // Before its socket is closed.
   void release_source();
   SourceStats& source_stats() const;  // of source_
@@ -123,6 +128,7 @@ class Dialer {
   int fd_ = -1;
   balance::ServiceSlots::Slot slot_ = balance::ServiceSlots::Slot::kNone;
   bool waits_for_fd_ = false;
+  bool waits_for_backlog_ = false;
   std::optional<CloseReason> leaving_;
   // What the last attempt came to.
   CloseReason reason_ = CloseReason::kNoBackend;

@@ -1,15 +1,23 @@
 // Connect attempts: each on another endpoint, so many, and all of them in time.
+#include <fmt/format.h>
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "lb/net/fd.h"
 #include "test/support/admin_client.h"
 #include "test/support/balancer.h"
 #include "test/support/blackhole.h"
 #include "test/support/catch.h"
 #include "test/support/engines.h"
+#include "test/support/eventually.h"
 #include "test/support/port_allocator.h"
 #include "test/support/tcp_backend.h"
+#include "test/support/temp_dir.h"
 
 namespace lb::test {
 namespace {
@@ -83,6 +91,54 @@ TEST_CASE("a service of which one in three is dead costs no client its connectio
     REQUIRE_NOTHROW(expect_echo(client, "sent before any backend is there"));
   }
   CHECK(one.accepted() + other.accepted() == 100);
+  balancer.process().stop();
+}
+
+TEST_CASE("a unix socket whose queue is full is waited for, and has not failed") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const bool is_in_time = GENERATE(true, false);
+  INFO(engine << (is_in_time ? ", in time" : ", too late"));
+  const TempDir dir;
+  const net::Address address = unix_address(dir.path("backend.sock"));
+  const net::UniqueFd listener = listen_on(address, 0);
+  std::vector<net::UniqueFd> fillers;
+  do {
+    fillers.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  } while (::connect(fillers.back().get(), address.data(), address.size_bytes()) == 0);
+  REQUIRE(errno == EAGAIN);
+  Balancer balancer(
+      engine, {address},
+      {.service = fmt::format("timeout.tcp.connectTimeout = \"{}\"\nretry.totalTimeout = \"10m\"\n"
+                              "healthCheck.passive.consecutiveConnectFailures = 1",
+                              is_in_time ? "10m" : "300ms")});
+  if (!is_in_time) {
+    CHECK_NOTHROW(expect_refused(balancer.address()));
+    CHECK(balancer.process().wait_records(1).front().text("close") == "connect_timeout@connect");
+    return balancer.process().stop();
+  }
+  Socket client = balancer.connect();
+  client.send("hello");
+  // Counted in at the endpoint, and so about to connect or waiting to.
+  const std::string active = fmt::format(
+      "sluice_service_connections_active{{service=\"web\",endpoint=\"{}\"}}", address.to_string());
+  REQUIRE(eventually([&] { return metrics_of(balancer.process()).at(active) == 1; }));
+  for (size_t i = 1; i < fillers.size(); ++i) {
+    const net::UniqueFd server(::accept(listener.get(), nullptr, nullptr));
+    CHECK(server.get() >= 0);
+  }
+  net::UniqueFd served;
+  REQUIRE(eventually([&] {
+    served = net::UniqueFd(::accept(listener.get(), nullptr, nullptr));
+    return served.get() >= 0;
+  }));
+  Socket server(std::move(served));
+  CHECK(server.recv_exactly(5) == "hello");
+  client.close();
+  server.close();
+  const AccessRecord record = balancer.process().wait_records(1).front();
+  INFO(record.line());
+  CHECK(record.number("attempts") == 1);
+  CHECK(balancer.process().log().count("msg=\"endpoint down\"") == 0);
   balancer.process().stop();
 }
 
