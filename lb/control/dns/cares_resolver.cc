@@ -207,8 +207,11 @@ class CAresResolver final : public Resolver, private ReadySink {
     std::string lookups = "b";  // the DNS alone
     if (is_own_servers) {
       options.flags |= ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
+      // Of the two, ares_getaddrinfo() heeds the list in old versions and the flag in new ones.
+      options.domains = nullptr;
+      options.ndomains = 0;
       options.lookups = lookups.data();
-      mask |= ARES_OPT_LOOKUPS;
+      mask |= ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS;
     }
 #ifdef ARES_OPT_QUERY_CACHE
     // How long an answer is believed is ours to say.

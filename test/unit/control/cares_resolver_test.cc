@@ -1,4 +1,5 @@
 // The resolver against a DNS server over real sockets.
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -103,6 +104,26 @@ TEST_CASE("what is not there is told apart from who does not say") {
   asking.dns.set_mode(Mode::kSilent);
   answer = asking.ask("web.test", RecordType::kA);
   CHECK(answer->result == LookupResult::kTimeout);
+}
+
+TEST_CASE("servers of one's own are asked for a name as it is, whatever the system's search list") {
+  // Both win over resolv.conf.
+  ::setenv("LOCALDOMAIN", "search.test", 1);
+  ::setenv("RES_OPTIONS", "ndots:5", 1);
+  Asking asking;
+  ::unsetenv("LOCALDOMAIN");
+  ::unsetenv("RES_OPTIONS");
+  asking.dns.set_addresses("web.test", {"10.0.0.1"});
+  asking.dns.set_addresses("web.test.search.test", {"10.0.0.9"});
+  CHECK(asking.ask("web.test", RecordType::kA)->addresses == Strings{"10.0.0.1"});
+  CHECK(asking.ask("web.test.", RecordType::kA)->addresses == Strings{"10.0.0.1"});
+  CHECK(asking.dns.asked("web.test") == 2);
+  for (const RecordType type : {RecordType::kA, RecordType::kAAAA, RecordType::kSRV}) {
+    CHECK(asking.ask("no.test", type)->result == LookupResult::kNotFound);
+    CHECK(asking.ask("no.test.", type)->result == LookupResult::kNotFound);
+  }
+  CHECK(asking.dns.asked("no.test") == 6);
+  CHECK(asking.dns.asked() == 8);
 }
 
 TEST_CASE("a server that is gone is left for the next") {
