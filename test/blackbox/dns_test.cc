@@ -1,11 +1,15 @@
 // Names as endpoints: what they come to, how they change, and that a DNS that is broken or gone
 // takes nothing away and holds nobody up.
 #include <fmt/format.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -17,6 +21,7 @@
 #include "test/support/engines.h"
 #include "test/support/eventually.h"
 #include "test/support/failure.h"
+#include "test/support/network_namespace.h"
 #include "test/support/port_allocator.h"
 #include "test/support/scale.h"
 #include "test/support/tcp_backend.h"
@@ -74,7 +79,7 @@ struct World {
                             "loadBalancer = {{ type = \"RoundRobin\" }}\n{}\n",
                             backend_port, endpoints, service))
         .route("main", {{.service = "web"}})
-        .append(dns.config())
+        .append(is_of_system ? "" : dns.config())
         .append(more)
         .str();
   }
@@ -94,7 +99,8 @@ struct World {
     throw Failure("served at" + found + "\n" + process.log().text());
   }
 
-  DNSServer dns;
+  DNSServer dns{};
+  bool is_of_system = false;  // found through resolv.conf
   uint16_t port = allocate_port();
   uint16_t backend_port = allocate_port();
   TcpBackend two{say_address, ip_address("127.0.0.2", backend_port)};
@@ -339,6 +345,74 @@ TEST_CASE("SRV records bring ports and weights") {
         return place == "127.0.0.3";
       },
       kSoon));
+  process.stop();
+}
+
+TEST_CASE("records of a higher priority number are for when those of a lower one are gone") {
+  const std::string engine = SLUICE_EACH_ENGINE();
+  World world;
+  const uint16_t port = world.backend_port;
+  std::optional<TcpBackend> five(std::in_place, say_address, ip_address("127.0.0.5", port));
+  world.dns.set_addresses("best.test", {"127.0.0.5", "127.0.0.9"});  // nobody is at the second
+  world.dns.set_addresses("next.test", {"127.0.0.3"});
+  world.dns.set_addresses("last.test", {"127.0.0.4"});
+  world.dns.set_services(
+      "_web._tcp.test",
+      {{65535, 9, port, "last.test"}, {0, 1, port, "best.test"}, {7, 5, port, "next.test"}});
+  SluiceProcess process(
+      world.config(named("_web._tcp.test", ", srv = true"),
+                   kEager + "\nhealthCheck.active = { type = \"TCP\", interval = \"100ms\", "
+                            "unhealthyThreshold = 1, healthyThreshold = 1 }"),
+      engine);
+  const json endpoints = endpoints_of(process);
+  REQUIRE(endpoints.size() == 4);
+  CHECK(world.places(40) == Names{"127.0.0.5"});
+  five.reset();
+  // Whoever comes before the check has said so tries the next one by itself.
+  CHECK(world.places(40) == Names{"127.0.0.3"});
+  five.emplace(say_address, ip_address("127.0.0.5", port));
+  world.wait_places({"127.0.0.5"}, process);
+  CHECK(world.places(40) == Names{"127.0.0.5"});
+  process.stop();
+}
+
+namespace {
+
+// Runs in the child: a machine that asks 127.0.0.1, and puts search.test behind names first.
+void with_search_domain(const char* resolv_conf) {
+  const bool is_done = ::unshare(CLONE_NEWNS) == 0 &&
+                       ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                       ::mount(resolv_conf, "/etc/resolv.conf", nullptr, MS_BIND, nullptr) == 0;
+  if (!is_done) ::_exit(99);
+}
+
+}  // namespace
+
+TEST_CASE("a record's target is absolute, whatever the system's search domains") {
+  const std::string engine = SLUICE_EACH_ENGINE();
+  const auto space = NetworkNamespace::enter();
+  if (space == nullptr) return;
+  World world{.dns = DNSServer(53), .is_of_system = true};
+  TempDir dir;
+  const std::string resolv_conf =
+      dir.write("resolv.conf", "nameserver 127.0.0.1\nsearch search.test\noptions ndots:5\n");
+  world.dns.set_services("_web._tcp.search.test", {{1, 1, world.backend_port, "two.test"},
+                                                   {1, 1, world.backend_port, "none.test"}});
+  world.dns.set_addresses("two.test", {"127.0.0.2"});
+  for (const char* const name : {"two.test.search.test", "none.test.search.test"}) {
+    world.dns.set_addresses(name, {"127.0.0.9"});
+  }
+  world.dns.set_addresses("three.search.test", {"127.0.0.3"});
+  SluiceProcess process(
+      world.config(named("_web._tcp", ", srv = true") + named("three"), kEager),
+      {.engine = engine, .before_exec = [&] { with_search_domain(resolv_conf.c_str()); }});
+  CHECK(world.places() == Names{"127.0.0.2", "127.0.0.3"});
+  CHECK(endpoints_of(process).size() == 2);
+  CHECK(world.dns.asked("two.test") >= 2);
+  CHECK(world.dns.asked("none.test") >= 2);
+  CHECK(world.dns.asked("two.test.search.test") == 0);
+  CHECK(world.dns.asked("none.test.search.test") == 0);
+  CHECK(process.log().count("name=none.test why=") == 1);
   process.stop();
 }
 

@@ -71,8 +71,10 @@ net::UniqueFd udp_on(const net::Address& address) {
 
 }  // namespace
 
-DNSServer::DNSServer()
-    : port_(allocate_port()),
+DNSServer::DNSServer() : DNSServer(allocate_port()) {}
+
+DNSServer::DNSServer(uint16_t port)
+    : port_(port),
       udp_(udp_on(ip_address("127.0.0.1", port_))),
       tcp_(listen_on(ip_address("127.0.0.1", port_))),
       stop_(::eventfd(0, EFD_CLOEXEC)),

@@ -23,6 +23,8 @@ class DNSServer {
   enum class Mode { kAnswer, kRefuse, kServfail, kNXDomain, kSilent };
 
   DNSServer();
+  // On a port that is known to be free: whom resolv.conf names is asked on port 53.
+  explicit DNSServer(uint16_t port);
   ~DNSServer();
 
   uint16_t port() const { return port_; }

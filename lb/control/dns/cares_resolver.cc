@@ -142,13 +142,20 @@ Answer read_addresses(const ares_addrinfo& info) {
   return answer;
 }
 
+// What a channel knows of the system.
+enum class SystemUse {
+  kAll,       // its hosts file, servers and search domains
+  kNoSearch,  // all but the search domains
+  kNothing,   // whoever makes it sets the servers
+};
+
 class CAresResolver final : public Resolver, private ReadySink {
  public:
-  CAresResolver(event::Engine& engine, bool is_own_servers) : engine_(engine) {
+  CAresResolver(event::Engine& engine, SystemUse use) : engine_(engine) {
     timeout_timer_.bind<&CAresResolver::on_timeout>(this);
     answer_timer_.bind<&CAresResolver::hand_out>(this);
     is_library_up_ = ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS;
-    if (is_library_up_) open_channel(is_own_servers);
+    if (is_library_up_) open_channel(use);
   }
   CAresResolver(const CAresResolver&) = delete;
   CAresResolver& operator=(const CAresResolver&) = delete;
@@ -194,7 +201,7 @@ class CAresResolver final : public Resolver, private ReadySink {
     OnAnswer on_answer;
   };
 
-  void open_channel(bool is_own_servers) {
+  void open_channel(SystemUse use) {
     ares_options options = {};
     int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
                ARES_OPT_SOCK_STATE_CB;
@@ -205,13 +212,16 @@ class CAresResolver final : public Resolver, private ReadySink {
     options.sock_state_cb = on_socket;
     options.sock_state_cb_data = this;
     std::string lookups = "b";  // the DNS alone
-    if (is_own_servers) {
+    if (use != SystemUse::kAll) {
       options.flags |= ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES;
       // Of the two, ares_getaddrinfo() heeds the list in old versions and the flag in new ones.
       options.domains = nullptr;
       options.ndomains = 0;
+      mask |= ARES_OPT_DOMAINS;
+    }
+    if (use == SystemUse::kNothing) {
       options.lookups = lookups.data();
-      mask |= ARES_OPT_DOMAINS | ARES_OPT_LOOKUPS;
+      mask |= ARES_OPT_LOOKUPS;
     }
 #ifdef ARES_OPT_QUERY_CACHE
     // How long an answer is believed is ours to say.
@@ -301,13 +311,35 @@ class CAresResolver final : public Resolver, private ReadySink {
   event::Timer answer_timer_;
 };
 
+// Asks as the system does. An absolute name has a channel of its own: c-ares puts a search domain
+// even behind the dot at its end, and does not find a name with a dot in the hosts file.
+class SystemResolver final : public Resolver {
+ public:
+  explicit SystemResolver(event::Engine& engine)
+      : relative_(engine, SystemUse::kAll), absolute_(engine, SystemUse::kNoSearch) {}
+
+  bool is_open() const { return relative_.is_open() && absolute_.is_open(); }
+
+  void ask(const std::string& name, RecordType type, OnAnswer on_answer) override {
+    if (!name.ends_with('.')) return relative_.ask(name, type, std::move(on_answer));
+    absolute_.ask(name.substr(0, name.size() - 1), type, std::move(on_answer));
+  }
+
+ private:
+  CAresResolver relative_;
+  CAresResolver absolute_;
+};
+
 }  // namespace
 
 std::unique_ptr<Resolver> make_cares_resolver(event::Engine& engine,
                                               const std::vector<net::Address>& servers) {
-  auto resolver = std::make_unique<CAresResolver>(engine, !servers.empty());
-  if (!resolver->is_open()) return nullptr;
-  if (!servers.empty() && !resolver->set_servers(servers)) return nullptr;
+  if (servers.empty()) {
+    auto system = std::make_unique<SystemResolver>(engine);
+    return system->is_open() ? std::move(system) : nullptr;
+  }
+  auto resolver = std::make_unique<CAresResolver>(engine, SystemUse::kNothing);
+  if (!resolver->is_open() || !resolver->set_servers(servers)) return nullptr;
   return resolver;
 }
 

@@ -38,6 +38,12 @@ NameWatch::Key NameWatch::key_of(std::string name, bool is_srv) {
   return {std::move(name), is_srv};
 }
 
+NameWatch::Key NameWatch::target_key(const ServiceRecord& record) {
+  Key key = key_of(record.target, false);
+  key.is_target = true;
+  return key;
+}
+
 NameWatch::Wanted NameWatch::wanted_by(const config::Config& config) {
   Wanted wanted;
   for (const config::Service& service : config.services) {
@@ -135,7 +141,7 @@ std::vector<NamedTarget> NameWatch::targets_of(const config::Endpoint& named) co
     const auto found = names_.find(key_of(named.hostname, true));
     if (found != names_.end()) targets = targets_of_records(found->second->records);
   } else {
-    for (std::string& address : addresses_of(named.hostname)) {
+    for (std::string& address : addresses_of(key_of(named.hostname, false))) {
       targets.push_back({.address = std::move(address)});
     }
   }
@@ -151,7 +157,7 @@ std::vector<NamedTarget> NameWatch::targets_of_records(
   std::set<uint16_t> priorities;
   for (const ServiceRecord& record : records) {  // sorted, by priority first
     priorities.insert(record.priority);
-    for (std::string& address : addresses_of(record.target)) {
+    for (std::string& address : addresses_of(target_key(record))) {
       targets.push_back({.address = std::move(address),
                          .port = record.port,
                          .weight = std::max<uint32_t>(record.weight, 1),
@@ -161,9 +167,9 @@ std::vector<NamedTarget> NameWatch::targets_of_records(
   return targets;
 }
 
-std::vector<std::string> NameWatch::addresses_of(const std::string& name) const {
+std::vector<std::string> NameWatch::addresses_of(const Key& key) const {
   std::vector<std::string> addresses;
-  const auto found = names_.find(key_of(name, false));
+  const auto found = names_.find(key);
   if (found == names_.end()) return addresses;
   for (const std::vector<std::string>& part : found->second->addresses) {
     addresses.insert(addresses.end(), part.begin(), part.end());

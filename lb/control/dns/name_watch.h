@@ -76,6 +76,7 @@ class NameWatch {
   struct Key {
     std::string name;
     bool is_srv = false;
+    bool is_target = false;  // of an SRV record, where names are absolute (RFC 2782)
 
     friend auto operator<=>(const Key&, const Key&) = default;
   };
@@ -107,7 +108,7 @@ class NameWatch {
   using Wanted = std::map<Key, std::vector<config::DNSPolicy>>;
 
   static Key key_of(std::string name, bool is_srv);
-  static Key target_key(const ServiceRecord& record) { return key_of(record.target, false); }
+  static Key target_key(const ServiceRecord& record);
   static Wanted wanted_by(const config::Config& config);
   void use_servers(const config::DNS& dns, bool may_have_changed);
   // Makes `names_` those that are wanted and the targets of their SRV records.
@@ -125,7 +126,7 @@ class NameWatch {
   bool is_settled(const Key& key) const;
   std::vector<NamedTarget> targets_of(const config::Endpoint& named) const;
   std::vector<NamedTarget> targets_of_records(const std::vector<ServiceRecord>& records) const;
-  std::vector<std::string> addresses_of(const std::string& name) const;
+  std::vector<std::string> addresses_of(const Key& key) const;
   bool has_answer(const Watched& watched) const;
   void check_wait();
   void tell_soon();

@@ -39,7 +39,7 @@ void NameWatch::begin_round(Watched& watched) {
   lookups_ += watched.parts_left;
   for (size_t part = 0; part < watched.parts_left; ++part) {
     const RecordType type = watched.key.is_srv ? RecordType::kSRV : kAddressTypes[part];
-    resolver_->ask(watched.key.name, type,
+    resolver_->ask(watched.key.is_target ? watched.key.name + '.' : watched.key.name, type,
                    [this, key = watched.key, round = watched.round, part](const Answer& answer) {
                      on_answer(key, round, part, answer);
                    });

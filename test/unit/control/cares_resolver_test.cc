@@ -157,12 +157,14 @@ TEST_CASE("the system's way to look names up knows its hosts file") {
   REQUIRE(made.ok());
   const std::unique_ptr<Resolver> resolver = make_cares_resolver(**made, {});
   REQUIRE(resolver != nullptr);
-  std::optional<Answer> answer;
-  resolver->ask("localhost", RecordType::kA, [&](const Answer& got) { answer = got; });
-  CHECK_FALSE(answer);
-  (*made)->run_once(util::mono_now_ms() + 10'000);
-  REQUIRE(answer);
-  CHECK(answer->addresses == Strings{"127.0.0.1"});
+  for (const char* const name : {"localhost", "localhost."}) {
+    std::optional<Answer> answer;
+    resolver->ask(name, RecordType::kA, [&](const Answer& got) { answer = got; });
+    CHECK_FALSE(answer);
+    (*made)->run_once(util::mono_now_ms() + 10'000);
+    REQUIRE(answer);
+    CHECK(answer->addresses == Strings{"127.0.0.1"});
+  }
 }
 
 }  // namespace

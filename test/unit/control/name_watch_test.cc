@@ -275,15 +275,15 @@ TEST_CASE("a name has so many endpoints and no more, and so many lookups at once
 
 TEST_CASE("SRV records are what their targets come to") {
   Watching watching;
-  const config::Config config = config_of({"_pg._tcp.test"}, 20);
+  const config::Config config = config_of({"_pg._tcp.test"}, 20);  // whose targets are absolute
   watching.serve(config);
   watching.answer("_pg._tcp.test", RecordType::kSRV,
                   found(std::vector<ServiceRecord>{
                       {20, 5, 5433, "b.test"}, {10, 0, 5432, "A.test"}, {10, 3, 5434, "b.test"}}));
   CHECK_FALSE(watching.is_done);
-  watching.answer("a.test", found(Strings{"10.0.0.1"}), kNone);
+  watching.answer("a.test.", found(Strings{"10.0.0.1"}), kNone);
   CHECK(watching.endpoints(config) == Strings{""});
-  watching.answer("b.test", found(Strings{"10.0.0.2"}), kNone);
+  watching.answer("b.test.", found(Strings{"10.0.0.2"}), kNone);
   CHECK(watching.is_done);
   CHECK(watching.endpoints(config) ==
         Strings{"10.0.0.1:5432*1^0", "10.0.0.2:5434*3^0", "10.0.0.2:5433*5^1"});
@@ -292,12 +292,28 @@ TEST_CASE("SRV records are what their targets come to") {
   watching.answer("_pg._tcp.test", RecordType::kSRV,
                   found(std::vector<ServiceRecord>{{1, 1, 1, "c.test"}}));
   CHECK(watching.endpoints(config).size() == 3);
-  watching.answer("c.test", kNone, kTimeout);
+  watching.answer("c.test.", kNone, kTimeout);
   CHECK(watching.endpoints(config).size() == 3);
   watching.watch->note_failure("web");
-  watching.answer("c.test", found(Strings{"10.0.0.3"}), kNone);
+  watching.answer("c.test.", found(Strings{"10.0.0.3"}), kNone);
   CHECK(watching.endpoints(config) == Strings{"10.0.0.3:1*1^0"});
   CHECK(watching.watch->figures().resolved == 2);  // the targets of before are not asked for
+}
+
+TEST_CASE("a target is not the endpoint of the same name, and shown as the record has it") {
+  Watching watching;
+  const config::Config config = config_of({"a.test", "_pg._tcp.test"});
+  watching.serve(config);
+  watching.answer("_pg._tcp.test", RecordType::kSRV,
+                  found(std::vector<ServiceRecord>{{1, 1, 5432, "a.test"}}));
+  watching.answer("a.test", found(Strings{"10.0.0.9"}), kNone);
+  watching.answer("a.test.", kNone, kNone);
+  CHECK(watching.endpoints(config) == Strings{"10.0.0.9", ""});
+  CHECK(watching.is_done);
+  watching.watch->note_failure("web");
+  watching.answer("a.test.", found(Strings{"10.0.0.1"}), kNone);
+  CHECK(watching.endpoints(config) == Strings{"10.0.0.9", "10.0.0.1:5432*1^0"});
+  CHECK(watching.finish().find("name=a.test why=") != std::string::npos);
 }
 
 TEST_CASE("names that are gone are forgotten, and those that stay keep what is known") {
