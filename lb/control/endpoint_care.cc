@@ -1,10 +1,13 @@
 #include "lb/control/endpoint_care.h"
 
+#include <sys/socket.h>
+
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lb/control/listed_endpoints.h"
+#include "lb/health/check_source.h"
 
 namespace lb::control {
 namespace {
@@ -14,9 +17,13 @@ using Followed = health::HealthChecker::Followed;
 std::vector<Followed> followed_in(const proxy::Snapshot& snapshot) {
   std::vector<Followed> followed;
   for (const proxy::ServiceSnapshot& service : snapshot.services) {
+    const health::CheckSource v4 = health::check_source(service.policy.source, AF_INET);
+    const health::CheckSource v6 = health::check_source(service.policy.source, AF_INET6);
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
+      const int family = entry.endpoint->address().family();
       followed.push_back({entry.endpoint, service.policy.active_check,
-                          service.policy.proxy_header.version, entry.takes_part()});
+                          service.policy.proxy_header.version, {}, entry.takes_part()});
+      if (family != AF_UNIX) followed.back().source = family == AF_INET ? v4 : v6;
     }
   }
   return followed;

@@ -12,6 +12,7 @@
 #include "lb/config/service.h"
 #include "lb/event/engine.h"
 #include "lb/health/check_schedule.h"
+#include "lb/health/check_source.h"
 #include "lb/health/probe.h"
 #include "lb/health/verdict.h"
 #include "lb/net/address.h"
@@ -24,6 +25,7 @@ struct CheckTarget {
   net::Address address;  // with the check's own port, if it has one
   config::ActiveCheck check;
   config::ProxyVersion proxy = config::ProxyVersion::kNone;
+  CheckSource source = {};
 
   friend bool operator==(const CheckTarget&, const CheckTarget&) = default;
 };
@@ -82,7 +84,8 @@ class Check final : public util::ListNode<CheckQueueTag>, private Probe::Owner {
   void schedule(util::MonoTimeMs due_ms) { engine_.timers().start(timer_, due_ms); }
   void run(std::unique_ptr<Dialogue> dialogue) {
     started_ms_ = engine_.now_ms();
-    probe_.start(target_.address, target_.proxy, target_.check.timeout_ms, std::move(dialogue));
+    probe_.start(target_.address, target_.source, target_.proxy, target_.check.timeout_ms,
+                 std::move(dialogue));
   }
   bool is_running() const { return !probe_.is_idle(); }
   // No more of it; a probe that runs ends soon, with ProbeResult::kNone.

@@ -64,9 +64,9 @@ void HealthChecker::subscribe(const Followed& followed, Subject& subject, bool i
   }
   const bool is_healthy =
       is_new ? followed.check->initial == config::InitialHealth::kHealthy : endpoint->is_healthy();
-  Check& check = find_or_make(
-      {check_address(endpoint->address(), followed.check->port), *followed.check, followed.proxy},
-      is_healthy);
+  Check& check = find_or_make({check_address(endpoint->address(), followed.check->port),
+                               *followed.check, followed.proxy, followed.source},
+                              is_healthy);
   // Others that are new, and share the check, may have come first.
   if (!is_new && is_healthy) check.verdict.assume_healthy();
   check.subjects.push_back(&subject);

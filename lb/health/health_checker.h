@@ -1,6 +1,6 @@
 // Checks endpoints from time to time and tells the health board what comes of it. Endpoints that
-// would be asked the same thing at the same place share one check. Control thread; it never touches
-// a worker.
+// would be asked the same thing at the same place, from the same source, share one check. Control
+// thread; it never touches a worker.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include "lb/event/engine.h"
 #include "lb/health/check.h"
 #include "lb/health/check_schedule.h"
+#include "lb/health/check_source.h"
 #include "lb/health/dialogues.h"
 #include "lb/health/first_results.h"
 #include "lb/health/health_board.h"
@@ -32,6 +33,7 @@ class HealthChecker final : private Check::Owner {
     EndpointPtr endpoint;
     std::optional<config::ActiveCheck> check;  // none: it is taken for healthy
     config::ProxyVersion proxy = config::ProxyVersion::kNone;
+    CheckSource source = {};
     bool takes_part = true;  // false: nobody waits for it, and it serves nobody
   };
 

@@ -69,7 +69,8 @@ Probe::Probe(event::Engine& engine, Owner& owner) : engine_(engine), owner_(owne
 
 Probe::~Probe() { LB_ASSERT(is_idle()); }
 
-void Probe::start(const net::Address& address, config::ProxyVersion proxy, int64_t timeout_ms,
+void Probe::start(const net::Address& address, const CheckSource& source,
+                  config::ProxyVersion proxy, int64_t timeout_ms,
                   std::unique_ptr<Dialogue> dialogue) {
   LB_ASSERT(is_idle());
   address_ = &address;
@@ -83,6 +84,12 @@ void Probe::start(const net::Address& address, config::ProxyVersion proxy, int64
     state_ = State::kClosing;
     result_ = is_own_fault(-fd_) ? ProbeResult::kNone : ProbeResult::kFailure;
     why_ = fmt::format("socket: {}", std::strerror(-fd_));
+    return engine_.timers().start(timer_, engine_.now_ms());
+  }
+  if (const int error = take_source(engine_, fd_, source); error < 0) {
+    state_ = State::kClosing;
+    result_ = ProbeResult::kNone;
+    why_ = fmt::format("source: {}", std::strerror(-error));
     return engine_.timers().start(timer_, engine_.now_ms());
   }
   state_ = State::kConnecting;

@@ -17,6 +17,7 @@
 
 #include "lb/config/service.h"
 #include "lb/event/engine.h"
+#include "lb/health/check_source.h"
 #include "lb/health/dialogue.h"
 #include "lb/net/address.h"
 
@@ -26,7 +27,7 @@ enum class ProbeResult {
   kSuccess,
   kFailure,
   kTimeout,
-  kNone,  // it was cancelled, or this host had no descriptor or port: nothing is known
+  kNone,  // it was cancelled, or this host had no descriptor, source or port: nothing is known
 };
 inline constexpr size_t kProbeResults = 4;
 std::string_view to_string(ProbeResult result);  // "success", as a metric's label
@@ -52,8 +53,8 @@ class Probe {
 
   bool is_idle() const { return state_ == State::kIdle; }
   // `address` must stay in place until it is over.
-  void start(const net::Address& address, config::ProxyVersion proxy, int64_t timeout_ms,
-             std::unique_ptr<Dialogue> dialogue);
+  void start(const net::Address& address, const CheckSource& source, config::ProxyVersion proxy,
+             int64_t timeout_ms, std::unique_ptr<Dialogue> dialogue);
   // Ends it soon, with kNone.
   void cancel();
 
