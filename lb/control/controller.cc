@@ -1,6 +1,7 @@
 #include "lb/control/controller.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <random>
@@ -8,6 +9,7 @@
 
 #include "fmt/format.h"
 #include "lb/control/status_sentence.h"
+#include "lb/net/socket.h"
 
 namespace lb::control {
 namespace {
@@ -301,7 +303,8 @@ NameWatch::Hooks Controller::name_hooks() {
               [this](const std::vector<net::Address>& servers) {
                 return make_cares_resolver(*engine_, servers);
               },
-          .on_change = [this] { deployment_->refresh_names(); }};
+          .on_change = [this] { deployment_->refresh_names(); },
+          .has_ipv6 = net::has_family(AF_INET6)};
 }
 
 FailureWatch::Hooks Controller::failure_hooks() {

@@ -113,6 +113,8 @@ int open_stream_socket(int family) {
   return fd;
 }
 
+bool has_family(int family) { return UniqueFd(open_socket(family)).is_open(); }
+
 int set_stream_source(int fd, const StreamSource& source) {
   if (!source.interface.empty()) {
     const auto size_bytes = static_cast<socklen_t>(source.interface.size());

@@ -28,6 +28,10 @@ int probe_listen_address(const Address& address);
 // descriptor.
 int open_stream_socket(int family);
 
+// Whether sockets of this family can be made: some hosts have no IPv6 (`ipv6.disable=1`), and some
+// sandboxes deny it.
+bool has_family(int family);
+
 // Where a connection comes from, as far as that is not left to the kernel.
 struct StreamSource {
   // Of the socket's family; unspecified = the kernel's choice. With port 0 the kernel chooses the

@@ -4,8 +4,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -24,6 +26,7 @@
 #include "test/support/network_namespace.h"
 #include "test/support/port_allocator.h"
 #include "test/support/scale.h"
+#include "test/support/seccomp_filter.h"
 #include "test/support/tcp_backend.h"
 #include "test/support/temp_dir.h"
 
@@ -227,6 +230,19 @@ TEST_CASE("one family that is not answered does not take the other away") {
   world.dns.set_addresses("web.test", {"127.0.0.2"});
   SluiceProcess process(world.config(named("web.test"), kEager), engine);
   CHECK(world.places() == Names{"127.0.0.2"});
+  process.stop();
+}
+
+TEST_CASE("a host without IPv6 has no endpoints of IPv6, and asks for none") {
+  const std::string engine = SLUICE_EACH_ENGINE();
+  World world;
+  world.dns.set_addresses("web.test", {"127.0.0.2", "::1"}, 3600);
+  SluiceProcess process(world.config(named("web.test")), {.engine = engine, .before_exec = [] {
+                                                            deny_sockets(AF_INET6, EAFNOSUPPORT);
+                                                          }});
+  CHECK(endpoints_of(process).size() == 1);
+  CHECK(world.places() == Names{"127.0.0.2"});
+  CHECK(world.dns.asked() == 1);
   process.stop();
 }
 

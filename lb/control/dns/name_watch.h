@@ -44,6 +44,7 @@ class NameWatch {
   struct Hooks {
     MakeResolver make_resolver;
     std::function<void()> on_change;
+    bool has_ipv6 = true;  // false: AAAA records are not asked for, nothing could come of them
   };
 
   // Lookups at once; other names wait for their turn.
@@ -109,6 +110,8 @@ class NameWatch {
 
   static Key key_of(std::string name, bool is_srv);
   static Key target_key(const ServiceRecord& record);
+  // How many types of records are asked for.
+  size_t parts_of(const Key& key) const { return key.is_srv || !hooks_.has_ipv6 ? 1 : 2; }
   static Wanted wanted_by(const config::Config& config);
   void use_servers(const config::DNS& dns, bool may_have_changed);
   // Makes `names_` those that are wanted and the targets of their SRV records.

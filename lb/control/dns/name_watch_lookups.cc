@@ -33,7 +33,7 @@ void NameWatch::begin_round(Watched& watched) {
     return;
   }
   watched.round = ++last_round_;
-  watched.parts_left = watched.key.is_srv ? 1 : kAddressTypes.size();
+  watched.parts_left = parts_of(watched.key);
   watched.parts = {};
   watched.schedule.on_asked(engine_.now_ms());
   lookups_ += watched.parts_left;
@@ -101,7 +101,7 @@ void NameWatch::end_failed_round(Watched& watched) {
   watched.schedule.on_failure(engine_.now_ms(), random_);
   if (std::exchange(watched.is_failing, true)) return;
   std::string why = watched.parts[0].why;
-  if (!watched.key.is_srv && watched.parts[1].why != why) {
+  if (parts_of(watched.key) > 1 && watched.parts[1].why != why) {
     why = fmt::format("A: {}; AAAA: {}", why.empty() ? "found" : why,
                       watched.parts[1].why.empty() ? "found" : watched.parts[1].why);
   }

@@ -85,7 +85,7 @@ config::Config config_of(const Strings& names, int64_t refresh_ms = 0) {
 }
 
 struct Watching {
-  Watching() {
+  explicit Watching(bool has_ipv6 = true) {
     auto made = event::make_engine(event::EngineKind::kEpoll, {});
     REQUIRE(made.ok());
     engine = *std::move(made);
@@ -96,7 +96,8 @@ struct Watching {
                                questions.resolvers.push_back(servers);
                                return std::make_unique<FakeResolver>(questions);
                              },
-                         .on_change = [this] { ++changes; }});
+                         .on_change = [this] { ++changes; },
+                         .has_ipv6 = has_ipv6});
   }
   // What was logged, once it is over.
   std::string finish() {
@@ -248,6 +249,19 @@ TEST_CASE("one family that cannot be had does not take the other away") {
   CHECK(watching.watch->figures().stale == 1);
   watching.answer("a.test", kNone, found(Strings{"::2"}));
   CHECK(watching.endpoints(config) == Strings{"::2"});
+}
+
+TEST_CASE("a host without IPv6 asks for IPv4 alone, and that is all there is to fail") {
+  Watching watching(false);
+  const config::Config config = config_of({"a.test"}, 20);
+  watching.serve(config);
+  watching.answer("a.test", RecordType::kA, found(Strings{"10.0.0.1"}));
+  CHECK(watching.is_done);
+  CHECK(watching.endpoints(config) == Strings{"10.0.0.1"});
+  watching.answer("a.test", RecordType::kA, kTimeout);
+  CHECK(watching.questions.open.empty());
+  CHECK(watching.watch->figures().stale == 1);
+  CHECK(watching.finish().find("name=a.test why=\"why not\"") != std::string::npos);
 }
 
 TEST_CASE("a name has so many endpoints and no more, and so many lookups at once") {
