@@ -12,9 +12,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <string>
 
+#include "test/blackbox/named_backend.h"
 #include "test/support/admin_client.h"
 #include "test/support/balancer.h"
 #include "test/support/catch.h"
@@ -22,7 +22,6 @@
 #include "test/support/dns_server.h"
 #include "test/support/engines.h"
 #include "test/support/eventually.h"
-#include "test/support/failure.h"
 #include "test/support/network_namespace.h"
 #include "test/support/port_allocator.h"
 #include "test/support/scale.h"
@@ -34,34 +33,11 @@ namespace lb::test {
 namespace {
 
 using Mode = DNSServer::Mode;
-using Names = std::set<std::string>;
 using nlohmann::json;
 
 // Long enough for a process to start, answer or reload on a busy machine; what must not be waited
 // for here are timeouts of the DNS that never end.
 constexpr auto kSoon = std::chrono::seconds(10);
-
-// Says where it is, and then echoes.
-void say_address(Socket& socket) {
-  socket.send(socket.local_address().host_string() + "\n");
-  echo(socket);
-}
-
-// The address that the connection came to; "-" when it is refused.
-std::string served_at(const net::Address& address) {
-  int error = 0;
-  Socket socket = Socket::try_connect(address, {}, error);
-  if (error == ECONNREFUSED || error == ECONNRESET) return "-";
-  if (error != 0) throw Failure(errno_text("connect", error));
-  std::string name;
-  const Socket::End end = socket.recv_to_end([&](std::span<const std::byte> bytes) {
-    name.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    socket.finish();
-  });
-  if (name.empty()) return end == Socket::End::kRST ? "-" : "";
-  name.pop_back();
-  return name;
-}
 
 // The text of an endpoint that is a name.
 std::string named(const std::string& name, const std::string& more = "") {
@@ -89,27 +65,19 @@ struct World {
 
   net::Address address() const { return ip_address("127.0.0.1", port); }
   // Where some connections in a row go.
-  Names places(int connections = 8) const {
-    Names names;
-    for (int i = 0; i < connections; ++i) names.insert(served_at(address()));
-    return names;
-  }
+  Names places(int connections = 8) const { return names_of_backends(address(), connections); }
   void wait_places(const Names& wanted, const SluiceProcess& process) const {
-    Names last;
-    if (eventually([&] { return (last = places()) == wanted; }, std::chrono::seconds(20))) return;
-    std::string found;
-    for (const std::string& name : last) found += " " + name;
-    throw Failure("served at" + found + "\n" + process.log().text());
+    wait_names(address(), wanted, process);
   }
 
   DNSServer dns{};
   bool is_of_system = false;  // found through resolv.conf
   uint16_t port = allocate_port();
   uint16_t backend_port = allocate_port();
-  TcpBackend two{say_address, ip_address("127.0.0.2", backend_port)};
-  TcpBackend three{say_address, ip_address("127.0.0.3", backend_port)};
-  TcpBackend four{say_address, ip_address("127.0.0.4", backend_port)};
-  TcpBackend six{say_address, ip_address("::1", backend_port)};
+  TcpBackend two{says("127.0.0.2"), ip_address("127.0.0.2", backend_port)};
+  TcpBackend three{says("127.0.0.3"), ip_address("127.0.0.3", backend_port)};
+  TcpBackend four{says("127.0.0.4"), ip_address("127.0.0.4", backend_port)};
+  TcpBackend six{says("::1"), ip_address("::1", backend_port)};
 };
 
 const std::string kEager = "dns = { refresh = \"100ms\" }";
@@ -168,7 +136,7 @@ TEST_CASE("a change in the DNS is a change of endpoints, and cuts nobody off") {
   world.dns.set_addresses("web.test", {"127.0.0.2"}, 0);
   SluiceProcess process(world.config(named("web.test"), "dns = { minTTL = \"100ms\" }"), engine);
   Socket old = Socket::connect(world.address());
-  CHECK(old.recv_exactly(10) == "127.0.0.2\n");
+  CHECK(old.recv_exactly(9) == "127.0.0.2");
   world.dns.set_addresses("web.test", {"127.0.0.3", "127.0.0.4"}, 0);
   world.wait_places({"127.0.0.3", "127.0.0.4"}, process);
   CHECK(process.log().wait_for_line(
@@ -267,7 +235,7 @@ TEST_CASE("a dead DNS does not keep from starting, and what it says later counts
   // The bound is 2 s, beside what a start takes.
   CHECK(std::chrono::steady_clock::now() - begin < patience(std::chrono::seconds(8)));
   CHECK(world.places() == Names{"-"});
-  CHECK(served_at(ip_address("127.0.0.1", other_port)) == "127.0.0.4");
+  CHECK(name_of_backend(ip_address("127.0.0.1", other_port)) == "127.0.0.4");
   json endpoint = endpoints_of(process).at(0);
   CHECK(endpoint.at("hostname") == "web.test");
   CHECK(endpoint.at("resolved") == false);
@@ -321,7 +289,7 @@ TEST_CASE("a reload brings a new name with its endpoints, and refuses nobody mea
     std::string place;
     CHECK(eventually(
         [&] {
-          place = served_at(world.address());
+          place = name_of_backend(world.address());
           CHECK(place != "-");
           return place == wanted;
         },
@@ -333,7 +301,7 @@ TEST_CASE("a reload brings a new name with its endpoints, and refuses nobody mea
 TEST_CASE("SRV records bring ports and weights") {
   const std::string engine = SLUICE_EACH_ENGINE();
   World world;
-  TcpBackend elsewhere(say_address, ip_address("127.0.0.5", allocate_port()));
+  TcpBackend elsewhere(says("127.0.0.5"), ip_address("127.0.0.5", allocate_port()));
   const uint16_t port = world.backend_port;
   world.dns.set_addresses("two.test", {"127.0.0.2"});
   world.dns.set_addresses("five.test", {"127.0.0.5"});
@@ -341,7 +309,7 @@ TEST_CASE("SRV records bring ports and weights") {
                          {{10, 3, port, "two.test"}, {10, 1, elsewhere.port(), "five.test"}});
   SluiceProcess process(world.config(named("_web._tcp.test", ", srv = true"), kEager), engine);
   std::map<std::string, int> counts;
-  for (int i = 0; i < 40; ++i) ++counts[served_at(world.address())];
+  for (int i = 0; i < 40; ++i) ++counts[name_of_backend(world.address())];
   // Smooth within the one worker.
   CHECK(counts == std::map<std::string, int>{{"127.0.0.2", 30}, {"127.0.0.5", 10}});
   const json endpoints = endpoints_of(process);
@@ -356,7 +324,7 @@ TEST_CASE("SRV records bring ports and weights") {
   // Whoever comes while the target is being looked up goes where it went before.
   CHECK(eventually(
       [&] {
-        const std::string place = served_at(world.address());
+        const std::string place = name_of_backend(world.address());
         CHECK(place != "-");
         return place == "127.0.0.3";
       },
@@ -368,7 +336,7 @@ TEST_CASE("records of a higher priority number are for when those of a lower one
   const std::string engine = SLUICE_EACH_ENGINE();
   World world;
   const uint16_t port = world.backend_port;
-  std::optional<TcpBackend> five(std::in_place, say_address, ip_address("127.0.0.5", port));
+  std::optional<TcpBackend> five(std::in_place, says("127.0.0.5"), ip_address("127.0.0.5", port));
   world.dns.set_addresses("best.test", {"127.0.0.5", "127.0.0.9"});  // nobody is at the second
   world.dns.set_addresses("next.test", {"127.0.0.3"});
   world.dns.set_addresses("last.test", {"127.0.0.4"});
@@ -386,7 +354,7 @@ TEST_CASE("records of a higher priority number are for when those of a lower one
   five.reset();
   // Whoever comes before the check has said so tries the next one by itself.
   CHECK(world.places(40) == Names{"127.0.0.3"});
-  five.emplace(say_address, ip_address("127.0.0.5", port));
+  five.emplace(says("127.0.0.5"), ip_address("127.0.0.5", port));
   world.wait_places({"127.0.0.5"}, process);
   CHECK(world.places(40) == Names{"127.0.0.5"});
   process.stop();

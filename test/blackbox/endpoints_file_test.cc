@@ -5,9 +5,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 
+#include "test/blackbox/named_backend.h"
+#include "test/support/admin_client.h"
 #include "test/support/balancer.h"
 #include "test/support/catch.h"
 #include "test/support/config_text.h"
@@ -23,35 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// Says its name, and then echoes.
-TcpBackend::Script named(const std::string& name) {
-  return [name](Socket& socket) {
-    socket.send(name);
-    echo(socket);
-  };
-}
-
-// The letter of the backend that the connection came to; "-" when it is refused.
-std::string name_of_backend(const net::Address& address) {
-  int error = 0;
-  Socket socket = Socket::try_connect(address, {}, error);
-  if (error == ECONNREFUSED || error == ECONNRESET) return "-";
-  if (error != 0) throw Failure(errno_text("connect", error));
-  std::string name;
-  const Socket::End end = socket.recv_to_end([&](std::span<const std::byte> bytes) {
-    name.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    socket.finish();
-  });
-  return end == Socket::End::kRST && name.empty() ? "-" : name;
-}
-
 std::string line(const TcpBackend& backend, std::string_view more = "") {
   return backend.address().to_string() + std::string(more) + "\n";
-}
-
-CommandResult command(const SluiceProcess& process, std::vector<std::string> arguments) {
-  arguments.insert(arguments.end(), {"--socket", process.control_socket()});
-  return run_sluice(std::move(arguments));
 }
 
 // One worker, a listener "main" and a service "web" without endpoints of its own.
@@ -70,27 +44,12 @@ struct Served {
   // As a careful writer does it.
   void replace(std::string_view text) const { fs::rename(dir.write("e.new", text), file); }
 
-  std::set<std::string> backends() const {
-    std::set<std::string> names;
-    for (int i = 0; i < 6; ++i) names.insert(name_of_backend(ip_address("127.0.0.1", port)));
-    return names;
-  }
-  void wait_served_by(const std::set<std::string>& names) const {
-    std::set<std::string> last;
-    const bool is_so = eventually([&] { return (last = backends()) == names; });
-    if (is_so) return;
-    std::string found;
-    for (const std::string& name : last) found += " " + name;
-    throw Failure("served by" + found + "\n" + process.log().text());
-  }
+  net::Address address() const { return ip_address("127.0.0.1", port); }
+  Names backends() const { return names_of_backends(address()); }
+  void wait_served_by(const Names& names) const { wait_names(address(), names, process); }
 
-  json status() const {
-    const CommandResult result = command(process, {"status", "--json"});
-    if (result.code != 0) throw Failure("status: " + result.err);
-    return json::parse(result.out);
-  }
   std::string file_error() const {
-    return status().at("services").at(0).at("endpointsFile").at("error");
+    return status_of(process).at("services").at(0).at("endpointsFile").at("error");
   }
   // Waits for `count` reports of a file that is not taken.
   void wait_reports(int count) const {
@@ -101,15 +60,13 @@ struct Served {
 
   std::string runtime;
   TempDir dir;
-  TcpBackend a{named("a")};
-  TcpBackend b{named("b")};
-  TcpBackend c{named("c")};
+  TcpBackend a{says("a")};
+  TcpBackend b{says("b")};
+  TcpBackend c{says("c")};
   std::string file = dir.write("e", line(a));
   uint16_t port = allocate_port();
   SluiceProcess process;
 };
-
-using Names = std::set<std::string>;
 
 }  // namespace
 
@@ -141,7 +98,7 @@ TEST_CASE("an endpoints file takes effect however it is changed, and no change i
   served.wait_served_by({"-"});
   CHECK(served.process.log().wait_for_line("no ready endpoint", std::chrono::seconds(5)));
 
-  const json status = served.status();
+  const json status = status_of(served.process);
   CHECK(status.at("generation") == 1);
   CHECK(status.at("services").at(0).at("endpointsFile").at("path") == served.file);
   CHECK(served.process.log().count("msg=reloaded") == 0);
@@ -183,8 +140,8 @@ TEST_CASE(
   Served served(SLUICE_EACH_ENGINE());
   served.replace(line(served.a) + line(served.b));
   served.wait_served_by({"a", "b"});
-  Socket first = Socket::connect(ip_address("127.0.0.1", served.port));
-  Socket second = Socket::connect(ip_address("127.0.0.1", served.port));
+  Socket first = Socket::connect(served.address());
+  Socket second = Socket::connect(served.address());
   CHECK(Names{first.recv_exactly(1), second.recv_exactly(1)} == Names{"a", "b"});
 
   served.replace(line(served.b) + line(served.c, " weight=5"));
@@ -192,7 +149,7 @@ TEST_CASE(
   expect_echo(first, "still here");
   expect_echo(second, "still here");
   CHECK(eventually([&] {
-    const json endpoints = served.status().at("services").at(0).at("endpoints");
+    const json endpoints = status_of(served.process).at("services").at(0).at("endpoints");
     return endpoints.size() == 2 && endpoints.at(0).at("active") == 1 &&
            endpoints.at(1).at("active") == 0 && endpoints.at(1).at("weight") == 5;
   }));
@@ -217,7 +174,7 @@ TEST_CASE("weights in the file take effect") {
   served.wait_served_by({"a", "b"});
   int of_a = 0;
   for (int i = 0; i < 40; ++i) {
-    of_a += name_of_backend(ip_address("127.0.0.1", served.port)) == "a" ? 1 : 0;
+    of_a += name_of_backend(served.address()) == "a" ? 1 : 0;
   }
   // Smooth within the one worker, which makes up for what one was ahead before the change.
   CHECK(std::abs(of_a - 30) <= 1);
@@ -225,7 +182,7 @@ TEST_CASE("weights in the file take effect") {
   CHECK(served.process.log().wait_for_line("added=0 removed=1 total=2", std::chrono::seconds(5)));
   of_a = 0;
   for (int i = 0; i < 40; ++i) {
-    of_a += name_of_backend(ip_address("127.0.0.1", served.port)) == "a" ? 1 : 0;
+    of_a += name_of_backend(served.address()) == "a" ? 1 : 0;
   }
   CHECK(std::abs(of_a - 10) <= 1);
   served.process.stop();
@@ -254,8 +211,8 @@ TEST_CASE("a reload with a broken endpoints file takes in the rest, and follows 
   const std::string more = "\n[[services]]\nname = \"unused\"\nports = [{ port = 1 }]\n";
   served.process.write_config(served.config(more));
   CHECK(command(served.process, {"reload", "--wait"}).code == 0);
-  CHECK(served.status().at("generation") == 2);
-  CHECK(served.status().at("services").size() == 2);
+  CHECK(status_of(served.process).at("generation") == 2);
+  CHECK(status_of(served.process).at("services").size() == 2);
   CHECK(served.file_error().starts_with(served.file + ":1:1: "));
   CHECK(served.backends() == Names{"a"});
   CHECK(served.process.log().count("code=W0319") == 1);
@@ -283,7 +240,7 @@ TEST_CASE("of many quick changes, among reloads, the last one stays") {
   for (int i = 0; i < 300; ++i) {
     served.replace(i % 7 == 0 ? "bad\n" : line(i % 2 == 0 ? served.a : served.b));
     if (i % 10 == 0) served.process.send_signal(SIGHUP);
-    CHECK(name_of_backend(ip_address("127.0.0.1", served.port)) != "-");
+    CHECK(name_of_backend(served.address()) != "-");
   }
   served.replace(line(served.c));
   served.wait_served_by({"c"});

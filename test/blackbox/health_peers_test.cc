@@ -1,23 +1,17 @@
 // Health checks of real servers: redis, PostgreSQL, nginx, OpenSSL and HAProxy, up and down. A case
 // is skipped, with a printed line, where its program is missing.
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <filesystem>
 #include <optional>
 
 #include "fmt/format.h"
+#include "test/blackbox/peer.h"
 #include "test/support/admin_client.h"
 #include "test/support/catch.h"
 #include "test/support/config_text.h"
 #include "test/support/engines.h"
 #include "test/support/eventually.h"
-#include "test/support/failure.h"
 #include "test/support/port_allocator.h"
 #include "test/support/sluice_process.h"
 #include "test/support/socket.h"
@@ -28,31 +22,11 @@ namespace {
 using namespace std::chrono_literals;
 using Catch::Contains;
 
-bool have(const std::vector<std::string>& programs) {
-  for (const std::string& program : programs) {
-    if (have_command(program)) continue;
-    std::printf("skipped, there is no %s here\n", program.c_str());
-    return false;
-  }
-  return true;
-}
-
 bool is_healthy(const SluiceProcess& process, const net::Address& endpoint,
                 const std::string& service) {
   return metrics_of(process).at(
              fmt::format("sluice_endpoint_healthy{{service=\"{}\",endpoint=\"{}\"}}", service,
                          endpoint.to_string())) == 1;
-}
-
-void wait_listening(const net::Address& address) {
-  const bool is_up = eventually(
-      [&] {
-        int error = 0;
-        Socket::try_connect(address, {}, error);
-        return error == 0;
-      },
-      20s);
-  if (!is_up) throw Failure("nothing listens on " + address.to_string());
 }
 
 // A service each, with this check in its extra lines, all with a listener of their own.
@@ -96,39 +70,6 @@ std::string check(const std::string& rest) {
          rest + " }";
 }
 
-// PostgreSQL refuses to run as root.
-void become_postgres() {
-  if (::getuid() != 0) return;
-  const passwd* user = ::getpwnam("postgres");
-  if (user == nullptr) user = ::getpwnam("nobody");
-  if (user == nullptr || ::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
-      ::setuid(user->pw_uid) != 0) {
-    ::_exit(126);
-  }
-}
-
-std::string postgres_folder() {
-  const std::filesystem::path root = "/usr/lib/postgresql";
-  if (!std::filesystem::exists(root)) return "";
-  std::vector<std::string> versions;
-  for (const auto& entry : std::filesystem::directory_iterator(root)) {
-    versions.push_back((entry.path() / "bin").string());
-  }
-  return versions.empty() ? "" : *std::max_element(versions.begin(), versions.end());
-}
-
-// nginx in this folder, with these servers of HTTP.
-SpawnOptions nginx_command(const TempDir& dir, const std::string& servers) {
-  std::filesystem::permissions(dir.path(), std::filesystem::perms::all);
-  const std::string config =
-      "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n"
-      "access_log off;\nclient_body_temp_path b;\nproxy_temp_path p;\nfastcgi_temp_path f;\n"
-      "uwsgi_temp_path u;\nscgi_temp_path s;\n" +
-      servers + "\n}\n";
-  return {
-      .argv = {"nginx", "-e", "stderr", "-p", dir.path(), "-c", dir.write("nginx.conf", config)}};
-}
-
 // A key and a certificate that it has signed itself.
 void make_certificate(const TempDir& dir) {
   const CommandResult made = run_command(
@@ -143,7 +84,7 @@ void make_certificate(const TempDir& dir) {
 
 TEST_CASE("redis answers PING, or it is down") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"redis-server", "redis-cli"})) return;
+  if (!have_programs({"redis-server", "redis-cli"})) return;
   const TempDir dir;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   const std::string port = std::to_string(address.port());
@@ -178,24 +119,13 @@ TEST_CASE("redis answers PING, or it is down") {
 
 TEST_CASE("PostgreSQL answers a request for TLS, or it is down") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const std::string bin = postgres_folder();
-  if (!have({bin + "/initdb", bin + "/postgres"})) return;
+  if (!Postgres::is_installed()) return;
   const TempDir dir;
-  std::filesystem::permissions(dir.path(), std::filesystem::perms::all);
   const net::Address address = ip_address("127.0.0.1", allocate_port());
-  const CommandResult made =
-      run_command({.argv = {bin + "/initdb", "-D", dir.path("data"), "-U", "postgres", "-A",
-                            "trust", "--no-sync", "-E", "UTF8", "--locale=C"},
-                   .before_exec = become_postgres});
-  INFO(made.err);
-  REQUIRE(made.code == 0);
+  const Postgres program(dir);
+  REQUIRE_NOTHROW(program.make_cluster());
   std::optional<ChildProcess> postgres;
-  const auto start = [&] {
-    postgres.emplace(
-        SpawnOptions{.argv = {bin + "/postgres", "-D", dir.path("data"), "-h", "127.0.0.1", "-p",
-                              std::to_string(address.port()), "-k", dir.path(), "-F"},
-                     .before_exec = become_postgres});
-  };
+  const auto start = [&] { postgres.emplace(program.command(address.port())); };
   start();
   Checked checked(
       engine, address,
@@ -214,7 +144,7 @@ TEST_CASE("PostgreSQL answers a request for TLS, or it is down") {
 
 TEST_CASE("nginx answers with the expected status, or it is down") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"nginx"})) return;
+  if (!have_programs({"nginx"})) return;
   const TempDir dir;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   const std::string config = fmt::format(
@@ -252,7 +182,7 @@ TEST_CASE("nginx answers with the expected status, or it is down") {
 
 TEST_CASE("nginx makes the handshake with the name and the protocol that are asked for") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"nginx", "openssl"})) return;
+  if (!have_programs({"nginx", "openssl"})) return;
   const TempDir dir;
   make_certificate(dir);
   const net::Address address = ip_address("127.0.0.1", allocate_port());
@@ -309,7 +239,7 @@ void check_with_headers(const std::string& engine, const net::Address& address) 
 
 TEST_CASE("HAProxy takes the PROXY header of a check") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"haproxy"})) return;
+  if (!have_programs({"haproxy"})) return;
   const TempDir dir;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   ChildProcess haproxy(
@@ -324,7 +254,7 @@ TEST_CASE("HAProxy takes the PROXY header of a check") {
 
 TEST_CASE("nginx takes the PROXY header of a check") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"nginx"})) return;
+  if (!have_programs({"nginx"})) return;
   const TempDir dir;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   ChildProcess nginx(nginx_command(

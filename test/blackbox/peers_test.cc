@@ -1,17 +1,13 @@
 // Well-known programs through the balancer: curl and nginx with the guide's configuration, redis,
 // PostgreSQL and iperf3. A case is skipped, with a printed line, where its program is missing.
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "test/blackbox/peer.h"
 #include "test/support/balancer.h"
 #include "test/support/catch.h"
 #include "test/support/engines.h"
@@ -27,15 +23,6 @@ namespace {
 
 using Catch::Contains;
 
-bool have(const std::vector<std::string>& programs) {
-  for (const std::string& program : programs) {
-    if (have_command(program)) continue;
-    std::printf("skipped, there is no %s here\n", program.c_str());
-    return false;
-  }
-  return true;
-}
-
 std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream text;
@@ -43,48 +30,31 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
-void wait_listening(const net::Address& address) {
-  const bool up = eventually(
-      [&] {
-        int error = 0;
-        Socket::try_connect(address, {}, error);
-        return error == 0;
-      },
-      std::chrono::seconds(20));
-  if (!up) throw Failure("nothing listens on " + address.to_string());
-}
-
 void stop_server(ChildProcess& server, int signal = SIGTERM) {
   server.send_signal(signal);
   if (server.wait_code() != 0) throw Failure("server: " + server.err().text());
 }
 
-std::string nginx_config(uint16_t port) {
-  return "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n"
-         "access_log off;\nclient_body_temp_path b;\nproxy_temp_path p;\nfastcgi_temp_path f;\n"
-         "uwsgi_temp_path u;\nscgi_temp_path s;\n"
-         "server { listen 127.0.0.1:" +
-         std::to_string(port) +
+std::string nginx_server(uint16_t port) {
+  return "server { listen 127.0.0.1:" + std::to_string(port) +
          ";\n"
          "location = /headers { default_type application/json;\n"
          "return 200 '{\"headers\": {\"Host\": \"$http_host\"}}'; }\n"
-         "location /files/ { alias files/; } } }\n";
+         "location /files/ { alias files/; } }";
 }
 
 }  // namespace
 
 TEST_CASE("the guide's configuration in front of nginx: curl gets its Host back on both ports") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"nginx", "curl"})) return;
+  if (!have_programs({"nginx", "curl"})) return;
   const auto space = NetworkNamespace::enter();
   if (space == nullptr) return;
   const TempDir dir;
   std::filesystem::create_directory(dir.path("files"));
-  std::filesystem::permissions(dir.path(), std::filesystem::perms::all);
   dir.write("files/big", std::string(30 << 20, 'n'));
   // The guide's service has its endpoint on port 80 of this host.
-  ChildProcess nginx({.argv = {"nginx", "-e", "stderr", "-p", dir.path(), "-c",
-                               dir.write("nginx.conf", nginx_config(80))}});
+  ChildProcess nginx(nginx_command(dir, nginx_server(80)));
   REQUIRE_NOTHROW(wait_listening(ip_address("127.0.0.1", 80)));
   SluiceProcess process(read_file(std::string(std::getenv("SLUICE_CONF")) + "/tcp-routing.toml"),
                         engine);
@@ -104,7 +74,7 @@ TEST_CASE("the guide's configuration in front of nginx: curl gets its Host back 
 
 TEST_CASE("redis: commands, a pipeline of 10 000, a value of 1 MB") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"redis-server", "redis-cli"})) return;
+  if (!have_programs({"redis-server", "redis-cli"})) return;
   const TempDir dir;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   ChildProcess redis({.argv = {"redis-server", "--port", std::to_string(address.port()), "--bind",
@@ -132,47 +102,14 @@ TEST_CASE("redis: commands, a pipeline of 10 000, a value of 1 MB") {
   stop_server(redis);
 }
 
-namespace {
-
-// PostgreSQL refuses to run as root.
-void become_postgres() {
-  if (::getuid() != 0) return;
-  const passwd* user = ::getpwnam("postgres");
-  if (user == nullptr) user = ::getpwnam("nobody");
-  if (user == nullptr || ::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 ||
-      ::setuid(user->pw_uid) != 0) {
-    ::_exit(126);
-  }
-}
-
-std::string postgres_folder() {
-  const std::filesystem::path root = "/usr/lib/postgresql";
-  if (!std::filesystem::exists(root)) return "";
-  std::vector<std::string> versions;
-  for (const auto& entry : std::filesystem::directory_iterator(root)) {
-    versions.push_back((entry.path() / "bin").string());
-  }
-  return versions.empty() ? "" : *std::max_element(versions.begin(), versions.end());
-}
-
-}  // namespace
-
 TEST_CASE("PostgreSQL: a query, and megabytes in and out by COPY") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const std::string bin = postgres_folder();
-  if (!have({bin + "/initdb", bin + "/postgres", "psql"})) return;
+  if (!Postgres::is_installed() || !have_programs({"psql"})) return;
   const TempDir dir;
-  std::filesystem::permissions(dir.path(), std::filesystem::perms::all);
   const net::Address address = ip_address("127.0.0.1", allocate_port());
-  const CommandResult made =
-      run_command({.argv = {bin + "/initdb", "-D", dir.path("data"), "-U", "postgres", "-A",
-                            "trust", "--no-sync", "-E", "UTF8", "--locale=C"},
-                   .before_exec = become_postgres});
-  INFO(made.err);
-  REQUIRE(made.code == 0);
-  ChildProcess postgres({.argv = {bin + "/postgres", "-D", dir.path("data"), "-h", "127.0.0.1",
-                                  "-p", std::to_string(address.port()), "-k", dir.path(), "-F"},
-                         .before_exec = become_postgres});
+  const Postgres program(dir);
+  REQUIRE_NOTHROW(program.make_cluster());
+  ChildProcess postgres(program.command(address.port()));
   const auto sql = [&](const net::Address& to, const std::string& statement) {
     return run_command({.argv = {"psql", "-h", "127.0.0.1", "-p", std::to_string(to.port()), "-U",
                                  "postgres", "-Atqc", statement}});
@@ -199,7 +136,7 @@ TEST_CASE("PostgreSQL: a query, and megabytes in and out by COPY") {
 
 TEST_CASE("iperf3 runs both ways", "[iperf]") {
   const auto engine = SLUICE_EACH_ENGINE();
-  if (!have({"iperf3"})) return;
+  if (!have_programs({"iperf3"})) return;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   ChildProcess server(
       {.argv = {"iperf3", "-s", "-B", "127.0.0.1", "-p", std::to_string(address.port())}});

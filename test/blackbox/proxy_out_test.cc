@@ -3,12 +3,12 @@
 // receivers read out of them.
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "fmt/format.h"
+#include "test/blackbox/peer.h"
 #include "test/support/admin_client.h"
 #include "test/support/balancer.h"
 #include "test/support/blackhole.h"
@@ -284,26 +284,16 @@ std::string haproxy_config(uint16_t port) {
          "\"%[src]:%[src_port] %[dst]:%[dst_port] %[fc_pp_unique_id]\"\n";
 }
 
-std::string nginx_config(uint16_t port) {
-  return "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n"
-         "access_log off;\nclient_body_temp_path b;\nproxy_temp_path p;\nfastcgi_temp_path f;\n"
-         "uwsgi_temp_path u;\nscgi_temp_path s;\n"
-         "server { listen 127.0.0.1:" +
-         std::to_string(port) +
+std::string nginx_server(uint16_t port) {
+  return "server { listen 127.0.0.1:" + std::to_string(port) +
          " proxy_protocol;\nlocation / { default_type text/plain;\n"
          "return 200 \"$proxy_protocol_addr:$proxy_protocol_port"
-         " $proxy_protocol_server_addr:$proxy_protocol_server_port \"; } } }\n";
+         " $proxy_protocol_server_addr:$proxy_protocol_server_port \"; } }";
 }
 
-void wait_listening(const net::Address& address) {
-  const bool up = eventually(
-      [&] {
-        int error = 0;
-        Socket::try_connect(address, {}, error);
-        return error == 0;
-      },
-      std::chrono::seconds(20));
-  if (!up) throw Failure("nothing listens on " + address.to_string());
+SpawnOptions receiver_command(const std::string& program, const TempDir& dir, uint16_t port) {
+  if (program == "nginx") return nginx_command(dir, nginx_server(port));
+  return {.argv = {"haproxy", "-db", "-f", dir.write("config", haproxy_config(port))}};
 }
 
 // The body of the answer to a request of HTTP/1.0.
@@ -329,19 +319,11 @@ TEST_CASE("a real receiver sees the client") {
                              "version = \"V2\", tlvs = [\"uniqueId\", \"crc32c\"]");
   const auto ip = GENERATE(as<std::string>(), "127.0.0.1", "::1");
   INFO(engine << ", " << program << ", " << keys << ", " << ip);
-  if (!have_command(program)) {
-    std::printf("skipped, there is no %s here\n", program.c_str());
-    return;
-  }
+  if (!have_programs({program})) return;
   const TempDir dir;
   const net::Address address = ip_address("127.0.0.1", allocate_port());
   const bool is_haproxy = program == "haproxy";
-  const std::string config = dir.write(
-      "config", is_haproxy ? haproxy_config(address.port()) : nginx_config(address.port()));
-  ChildProcess receiver({.argv = is_haproxy
-                                     ? std::vector<std::string>{"haproxy", "-db", "-f", config}
-                                     : std::vector<std::string>{"nginx", "-e", "stderr", "-p",
-                                                                dir.path(), "-c", config}});
+  ChildProcess receiver(receiver_command(program, dir, address.port()));
   REQUIRE_NOTHROW(wait_listening(address));
   Everywhere balancer(engine, address, "proxyProtocol = { " + keys + " }");
   const net::Address to = ip_address(ip, balancer.port);
