@@ -8,6 +8,7 @@
 #include "lb/balance/smooth_start.h"
 
 namespace lb::balance {
+
 void ClassOrder::assign(std::span<const Candidate> candidates) {
   ++revision_;
   const bool is_first = classes_.empty();

@@ -48,8 +48,8 @@ class Resolver {
   virtual ~Resolver() = default;
 
   // A name that ends with a dot is absolute: no search domain is put behind it. Calls `on_answer`
-  // once, from a later turn of the loop; never again once the resolver is gone,
-  // which must not happen inside `on_answer`.
+  // once, from a later turn of the loop; never again once the resolver is gone, which must not
+  // happen inside `on_answer`.
   virtual void ask(const std::string& name, RecordType type, OnAnswer on_answer) = 0;
 };
 
