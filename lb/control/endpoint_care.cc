@@ -21,8 +21,10 @@ std::vector<Followed> followed_in(const proxy::Snapshot& snapshot) {
     const health::CheckSource v6 = health::check_source(service.policy.source, AF_INET6);
     for (const balance::WeightedEndpoint& entry : service.endpoints) {
       const int family = entry.endpoint->address().family();
-      followed.push_back({entry.endpoint, service.policy.active_check,
-                          service.policy.proxy_header.version, {}, entry.takes_part()});
+      followed.push_back({.endpoint = entry.endpoint,
+                          .check = service.policy.active_check,
+                          .proxy = service.policy.proxy_header.version,
+                          .takes_part = entry.takes_part()});
       if (family != AF_UNIX) followed.back().source = family == AF_INET ? v4 : v6;
     }
   }
