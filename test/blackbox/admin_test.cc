@@ -331,7 +331,7 @@ TEST_CASE("a socket left by a killed process is replaced, that of a living one i
   CHECK(ask_there() == 200);
   {
     Served third(engine, admin);
-    CHECK(third.process.log().count("another process listens there") == 1);
+    CHECK(third.process.log().wait_count("another process listens there", 1) == 1);
     CHECK(test::served(third.address()));
     third.process.stop();
   }

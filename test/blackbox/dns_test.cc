@@ -182,7 +182,7 @@ TEST_CASE("whatever goes wrong in the DNS, the last answer is kept and clients d
   // It is asked for again and again, and reported once.
   const int asked = world.dns.asked();
   CHECK(eventually([&] { return world.dns.asked() > asked; }, kSoon));
-  CHECK(process.log().count("name not resolved") == 1);
+  CHECK(process.log().wait_count("name not resolved", 1) == 1);
   world.dns.set_addresses("web.test", {"127.0.0.3"});
   world.dns.set_mode(Mode::kAnswer);
   world.wait_places({"127.0.0.3"}, process);
@@ -396,7 +396,7 @@ TEST_CASE("a record's target is absolute, whatever the system's search domains")
   CHECK(world.dns.asked("none.test") >= 2);
   CHECK(world.dns.asked("two.test.search.test") == 0);
   CHECK(world.dns.asked("none.test.search.test") == 0);
-  CHECK(process.log().count("name=none.test why=") == 1);
+  CHECK(process.log().wait_count("name=none.test why=", 1) == 1);
   process.stop();
 }
 

@@ -149,7 +149,7 @@ TEST_CASE("endpoints are never all ejected, so the first that comes back is foun
     return process.log().count("an ejection would leave too few others") > 0;
   });
   CHECK(is_spared);
-  CHECK(process.log().count("endpoint down") == 1);
+  CHECK(process.log().wait_count("endpoint down", 1) == 1);
   const bool is_first_out = process.log().count("endpoint=" + first.to_string() + " why=") > 0;
   TcpBackend back(echo, is_first_out ? second : first);
   serve(balancer, 10);

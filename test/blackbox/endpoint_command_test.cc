@@ -179,11 +179,11 @@ TEST_CASE("overrides last until the file says the same, also while an endpoint i
   reload(", weight = 7", ", weight = 3");
   CHECK(override_of(process, a.address()) == "drain");
   CHECK(override_of(process, b.address()).is_null());
-  CHECK(process.log().count("msg=\"the file has caught up with an override\"") == 2);
+  CHECK(process.log().wait_count("msg=\"the file has caught up with an override\"", 2) == 2);
   reload(", weight = 7, ready = false", "");
   CHECK(override_of(process, a.address()).is_null());
   CHECK(override_of(process, b.address()).is_null());
-  CHECK(process.log().count("msg=\"the file has caught up with an override\"") == 3);
+  CHECK(process.log().wait_count("msg=\"the file has caught up with an override\"", 3) == 3);
   const int before = a.accepted();
   serve(balancer.address(), 10);
   CHECK(a.accepted() == before);

@@ -109,9 +109,9 @@ TEST_CASE("a file that is broken or gone changes nothing, and that is reported o
   Served served(SLUICE_EACH_ENGINE());
   served.replace(line(served.a) + "\n  web-1:80 weight=2\n");
   served.wait_reports(1);
-  CHECK(served.process.log().count("level=error") == 1);
+  CHECK(served.process.log().wait_count("level=error", 1) == 1);
   const std::string place = served.file + ":3:3: an endpoint must be an IP address";
-  CHECK(served.process.log().count(place) == 1);
+  CHECK(served.process.log().wait_count(place, 1) == 1);
   CHECK(served.file_error().starts_with(place));
   CHECK(command(served.process, {"status"}).out.find(place) != std::string::npos);
   CHECK(served.backends() == Names{"a"});
@@ -131,7 +131,7 @@ TEST_CASE("a file that is broken or gone changes nothing, and that is reported o
   CHECK(eventually([&] { return served.file_error().empty(); }));
   served.dir.write("e", line(served.b));
   served.wait_served_by({"b"});
-  CHECK(served.process.log().count("endpoints file not taken") == 4);
+  CHECK(served.process.log().wait_count("endpoints file not taken", 4) == 4);
   served.process.stop();
 }
 
@@ -215,7 +215,7 @@ TEST_CASE("a reload with a broken endpoints file takes in the rest, and follows 
   CHECK(status_of(served.process).at("services").size() == 2);
   CHECK(served.file_error().starts_with(served.file + ":1:1: "));
   CHECK(served.backends() == Names{"a"});
-  CHECK(served.process.log().count("code=W0319") == 1);
+  CHECK(served.process.log().wait_count("code=W0319", 1) == 1);
   served.dir.write("e", line(served.b));
   served.wait_served_by({"b"});
 
@@ -257,7 +257,7 @@ TEST_CASE("a file that is not there yet keeps nothing from starting, and a broke
   const std::string old_port = "port = " + std::to_string(served.port);
   config.replace(config.find(old_port), old_port.size(), "port = " + std::to_string(port));
   SluiceProcess process(config, engine);
-  CHECK(process.log().count("code=W0319") == 1);
+  CHECK(process.log().wait_count("code=W0319", 1) == 1);
   CHECK(name_of_backend(ip_address("127.0.0.1", port)) == "-");
   fs::create_directories(served.dir.path("later"));
   served.dir.write("later/e", line(served.a));

@@ -75,11 +75,11 @@ TEST_CASE("a backend that comes and goes is down and up as often, and the log sa
     REQUIRE(eventually([&] { return !is_healthy(process, address); }, 20s));
     backend.emplace(echo, address);
     REQUIRE(eventually([&] { return is_healthy(process, address); }, 20s));
-    CHECK(process.log().count("msg=\"endpoint down\"") == round);
-    CHECK(process.log().count("msg=\"endpoint up\"") == round);
+    CHECK(process.log().wait_count("msg=\"endpoint down\"", round) == round);
+    CHECK(process.log().wait_count("msg=\"endpoint up\"", round) == round);
   }
   CHECK(served(ip_address("127.0.0.1", port)));
-  CHECK(process.log().count("why=\"connect: Connection refused\"") == 5);
+  CHECK(process.log().wait_count("why=\"connect: Connection refused\"", 5) == 5);
   CHECK(checks(process, address, "failure") >= 10);
   CHECK(checks(process, address, "success") >= 10);
   const nlohmann::json endpoint = status_of(process).at("services").at(0).at("endpoints").at(0);
@@ -96,7 +96,8 @@ TEST_CASE("an endpoint of a family that the host does not have is told to be dow
                      .process = {.before_exec = [] { deny_sockets(AF_INET6, EAFNOSUPPORT); }}});
   SluiceProcess& process = balancer.process();
   CHECK(eventually([&] { return checks(process, other_family, "failure") >= 1; }, 20s));
-  CHECK(process.log().count("why=\"socket: Address family not supported by protocol\"") == 1);
+  CHECK(process.log().wait_count("why=\"socket: Address family not supported by protocol\"", 1) ==
+        1);
   CHECK(served(balancer.address()));
   end(process);
 }
@@ -319,7 +320,7 @@ TEST_CASE("a reload keeps what is known, checks what is new, and cures what is n
     CHECK(is_healthy(process, up.address()));
   }
   CHECK(checks(process, down, "failure") >= failures);
-  CHECK(process.log().count("msg=\"endpoint down\"") == 1);
+  CHECK(process.log().wait_count("msg=\"endpoint down\"", 1) == 1);
   CHECK(eventually([&] { return is_healthy(process, added.address()); }, 20s));
   process.write_config(one_service(port, {up.address(), down}).str());
   CHECK(process.command({"reload", "--wait"}).code == 0);

@@ -118,7 +118,7 @@ TEST_CASE("log rotation: where the new file cannot be opened the old one goes on
   CHECK(logged.connect_once());
   std::filesystem::rename(logged.folder, moved);
   logged.reopen("level=error msg=\"log not reopened, the old file goes on\"");
-  CHECK(logged.process->log().count("No such file or directory") == 1);
+  CHECK(logged.process->log().wait_count("No such file or directory", 1) == 1);
   CHECK(logged.connect_once());
   CHECK(eventually([&] { return lines_of(moved + "/access.log").size() == 2; }));
 

@@ -261,7 +261,7 @@ TEST_CASE("a user without any pages left for pipes has its streams copied, byte 
     INFO(record.line());
     CHECK(record.text("relay") == "copy");
   }
-  CHECK(balancer.process().log().count("no pipe to be had") == 1);
+  CHECK(balancer.process().log().wait_count("no pipe to be had", 1) == 1);
   CHECK_NOTHROW(balancer.process().stop());
 }
 

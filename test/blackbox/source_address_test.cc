@@ -314,7 +314,7 @@ TEST_CASE("a source that this host has not is told at the start, and again at a 
   for (int i = 0; i < 4; ++i) ++seen[host_of(seen_of(balancer.connect()))];
   CHECK(seen == std::map<std::string, int>{{"127.0.0.11", 2}, {"192.0.2.77", 2}});
   CHECK(balancer.process.command({"reload", "--wait"}).code == 0);
-  CHECK(balancer.process.log().count("source not usable") == 1);
+  CHECK(balancer.process.log().wait_count("source not usable", 1) == 1);
   balancer.process.stop();
 }
 

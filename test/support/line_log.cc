@@ -86,6 +86,14 @@ int LineLog::count(std::string_view part) const {
   }));
 }
 
+int LineLog::wait_count(std::string_view part, int least) const {
+  int left = least;
+  wait_for(
+      [&](const std::string& line) { return line.find(part) != std::string::npos && --left <= 0; },
+      std::chrono::seconds(5));
+  return count(part);
+}
+
 void LineLog::wait_closed() const {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return closed_; });

@@ -33,6 +33,9 @@ class LineLog {
                                            std::chrono::milliseconds timeout) const;
   // How many lines contain `part`.
   int count(std::string_view part) const;
+  // The same, once there are `least` of them or five seconds (scaled) have passed: what is seen of
+  // a process by another way may be seen before it is read here.
+  int wait_count(std::string_view part, int least) const;
   // Waits until every writer has gone: the log is complete.
   void wait_closed() const;
 
