@@ -223,8 +223,8 @@ TEST_CASE("ConsistentHash: a client keeps its backend, and only those of one tha
   for (int i = 0; i < kClients; ++i) {
     const CommandResult found = command(process, {"lookup", "web", client(i).host_string()});
     REQUIRE(found.code == 0);
-    CHECK(found.out ==
-          fmt::format("127.0.0.1:{}\n", backends.port(static_cast<size_t>(std::stoi(before[i])))));
+    const int backend = std::stoi(before[static_cast<size_t>(i)]);
+    CHECK(found.out == fmt::format("127.0.0.1:{}\n", backends.port(static_cast<size_t>(backend))));
   }
 
   reload(process, config("ready = false"));
