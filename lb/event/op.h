@@ -63,7 +63,7 @@ class Op : public util::ListNode<OpQueueTag> {
 
   int fd = -1;
   int32_t stored_result = 0;
-  uint16_t events = 0;  // of a poll: poll(2) bits
+  uint16_t events = 0;  // poll(2) bits: a poll's, or what a splice_in was woken for
   Kind kind = Kind::kNone;
   Place place : 4 = Place::kKernel;
   bool cancelled : 1 = false;

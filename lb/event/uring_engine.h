@@ -1,7 +1,6 @@
 // The engine on io_uring(7): operations go to the kernel in one batch a turn and come back as
-// completions. Receives take their buffers from a ring that the kernel empties and each turn tops
-// up; accepts are multishot, and so are receives where that pays. Needs Linux 6.1
-// (IORING_SETUP_DEFER_TASKRUN).
+// completions. Receives are one-shot, and take their buffers from a ring that the kernel empties
+// and each turn tops up; accepts are multishot. Needs Linux 6.1 (IORING_SETUP_DEFER_TASKRUN).
 #pragma once
 
 #include <liburing.h>
