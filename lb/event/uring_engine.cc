@@ -10,25 +10,11 @@
 
 #include "absl/status/status.h"
 #include "fmt/format.h"
+#include "lb/event/uring_entry.h"
 #include "lb/util/assert.h"
 
 namespace lb::event {
 namespace {
-
-// user_data is an operation's address, or this, which no address can be.
-constexpr uint64_t kMailbox = 1;
-// With this bit it is the request to cancel the operation at that address.
-constexpr uint64_t kCancelBit = 4;
-
-// An operation's own name in the kernel.
-uint64_t name_of(Op& op) { return reinterpret_cast<uint64_t>(&op); }
-
-// Answered only when it fails: cancel_again().
-void cancel_request(io_uring_sqe* entry, uint64_t name) {
-  io_uring_prep_cancel64(entry, name, 0);
-  entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
-  entry->user_data = name | kCancelBit;
-}
 
 const char* explain(int error) {
   switch (error) {
@@ -157,7 +143,7 @@ void UringEngine::request_cancel(Op& op) {
   io_uring_sqe* entry = free_entry();
   // Without room the operation is cancelled as soon as there is some: see run_held().
   if (entry == nullptr) return backlog_.push_back(op);
-  cancel_request(entry, name_of(op));
+  fill_cancel(*entry, name_of(op));
   cancelled_.push_back(op);
 }
 
@@ -194,51 +180,7 @@ void UringEngine::arm(Op& op) {
     return;
   }
   op.place = Op::Place::kKernel;
-  fill(entry, op);
-  entry->user_data = name_of(op);
-}
-
-void UringEngine::fill(io_uring_sqe* entry, Op& op) {
-  constexpr int kNewSocket = SOCK_NONBLOCK | SOCK_CLOEXEC;
-  switch (op.kind) {
-    case Op::Kind::kAccept:
-      if (static_cast<AcceptOp&>(op).many) {
-        io_uring_prep_multishot_accept(entry, op.fd, nullptr, nullptr, kNewSocket);
-      } else {
-        io_uring_prep_accept(entry, op.fd, nullptr, nullptr, kNewSocket);
-      }
-      return;
-    case Op::Kind::kConnect: {
-      const net::Address& address = *static_cast<ConnectOp&>(op).address;
-      io_uring_prep_connect(entry, op.fd, address.data(), address.size_bytes());
-      return;
-    }
-    case Op::Kind::kRecv:
-      io_uring_prep_recv(entry, op.fd, nullptr, static_cast<RecvOp&>(op).max_bytes, 0);
-      entry->flags |= IOSQE_BUFFER_SELECT;
-      entry->buf_group = UringBuffers::kGroup;
-      return;
-    case Op::Kind::kSend: {
-      const SendOp& send = static_cast<SendOp&>(op);
-      // No MSG_WAITALL: a send that waits for the rest swallows the error of a reset, and whoever
-      // receives then sees FIN.
-      io_uring_prep_send(entry, op.fd, send.data + send.sent_bytes,
-                         send.size_bytes - send.sent_bytes, MSG_NOSIGNAL);
-      return;
-    }
-    case Op::Kind::kSpliceIn:
-      io_uring_prep_poll_add(entry, op.fd, POLLIN);
-      return;
-    case Op::Kind::kSpliceOut:
-      io_uring_prep_poll_add(entry, op.fd, POLLOUT);
-      return;
-    case Op::Kind::kPoll:
-      io_uring_prep_poll_add(entry, op.fd, op.events);
-      return;
-    case Op::Kind::kNone:
-      break;
-  }
-  LB_ASSERT(false);
+  fill_entry(*entry, op);
 }
 
 void UringEngine::arm_mailbox() {
@@ -246,7 +188,7 @@ void UringEngine::arm_mailbox() {
   io_uring_sqe* entry = free_entry();
   if (entry == nullptr) return;
   io_uring_prep_poll_add(entry, mailbox_.wake_fd(), POLLIN);
-  entry->user_data = kMailbox;
+  entry->user_data = kMailboxName;
   mailbox_is_armed_ = true;
 }
 
@@ -300,12 +242,12 @@ void UringEngine::reap() {
 }
 
 void UringEngine::handle(const Event& event) {
-  if (event.user_data == kMailbox) {
+  if (event.user_data == kMailboxName) {
     mailbox_is_armed_ = false;
     return mailbox_.run();
   }
-  if ((event.user_data & kCancelBit) != 0) {
-    return cancel_again(event.user_data & ~kCancelBit, event.result);
+  if (is_cancel(event.user_data)) {
+    return cancel_again(cancelled_by(event.user_data), event.result);
   }
   Op& op = *reinterpret_cast<Op*>(event.user_data);
   // Whether it was to be cancelled has no object any more.

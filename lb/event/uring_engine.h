@@ -52,7 +52,6 @@ class UringEngine final : public Engine {
   void arm(Op& op);
   // To be completed later in this turn.
   void hold(Op& op, int32_t result);
-  static void fill(io_uring_sqe* entry, Op& op);
   // Arms it as a recv, or lets it wait behind those that wait for a buffer.
   void receive(RecvOp& op);
   // Asks the kernel to end what it has of a cancelled operation.
