@@ -12,6 +12,8 @@
 //  4. A result is >= 0 or -errno. send completes when everything was sent, or with an error.
 //  5. recv completes once, with a leased buffer of up to `max_bytes`; 0 is FIN. Running out of
 //     buffers is no error: the operation waits, first come first served, for a lease to return.
+//     Between two receives an engine may take up to `max_bytes` ahead from the socket, so these
+//     must not get smaller on a descriptor; close() treats what is ahead as unread.
 //     splice_in is a recv that leaves the bytes in a leased pipe, as many as it takes; when no pipe
 //     can be had, or an urgent byte lies in the way, it is a recv. splice_out is a send of what is
 //     in a pipe. splice(2) has no MSG_NOSIGNAL: the process ignores SIGPIPE.

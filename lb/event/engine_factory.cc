@@ -10,6 +10,7 @@
 #include "lb/event/liburing_version.h"
 #ifdef SLUICE_HAVE_URING
 #include "lb/event/uring_engine.h"
+#include "lb/event/uring_receives.h"
 #endif
 
 namespace lb::event {
@@ -43,6 +44,12 @@ std::string_view to_string(EngineKind kind) {
 
 std::string_view features_of(EngineKind kind) {
   if (kind == EngineKind::kEpoll) return "edge_triggered,eventfd";
+#ifdef SLUICE_HAVE_URING
+  static const bool has_multishot_recv = UringReceives::is_supported();
+  if (has_multishot_recv) {
+    return "defer_taskrun,single_issuer,buffer_ring,multishot_accept,multishot_recv";
+  }
+#endif
   return "defer_taskrun,single_issuer,buffer_ring,multishot_accept";
 }
 

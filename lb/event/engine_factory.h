@@ -24,7 +24,8 @@ absl::Status test_uring();
 // "io_uring", "epoll".
 std::string_view to_string(EngineKind kind);
 
-// What of the kernel the engine is built on, separated by commas. It asks for all of it or fails.
+// What of the kernel the engine is built on, separated by commas. It asks for all of it
+// or fails, but for multishot_recv (Linux 6.17): without it each receive is armed anew.
 std::string_view features_of(EngineKind kind);
 
 // The running kernel, as uname(2) has it: half of every answer about io_uring.

@@ -40,7 +40,7 @@ absl::Status denied(const char* what, int error) {
 }  // namespace
 
 UringEngine::UringEngine(const EngineOptions& options)
-    : Engine(options, util::mono_now_ms()), ring_buffers_(buffers_) {}
+    : Engine(options, util::mono_now_ms()), ring_buffers_(buffers_), receives_(buffers_) {}
 
 absl::StatusOr<std::unique_ptr<Engine>> UringEngine::create(const EngineOptions& options) {
   std::unique_ptr<UringEngine> engine(new UringEngine(options));
@@ -61,6 +61,7 @@ absl::Status UringEngine::set_up() {
   if (const int registered = io_uring_register_ring_fd(&ring_); registered < 0) {
     return denied("io_uring_register(ring)", -registered);
   }
+  if (UringReceives::is_supported()) receives_.allow();
   if (const int set_up = ring_buffers_.set_up(ring_, options_.buffer_ring_entries); set_up < 0) {
     return denied("io_uring_register(buffer ring)", -set_up);
   }
@@ -71,6 +72,8 @@ UringEngine::~UringEngine() {
   LB_ASSERT(ready_.empty() && backlog_.empty() && starved_.empty() && splices_.empty());
   LB_ASSERT(cancelled_.empty());
   if (ring_is_open_) io_uring_queue_exit(&ring_);
+  // The end of the ring was the end of what was armed.
+  for (const int fd : receives_.closing()) Engine::close(fd, receives_.finish_closing(fd));
 }
 
 void UringEngine::accept(AcceptOp& op, int listen_fd, bool many) {
@@ -87,10 +90,14 @@ void UringEngine::connect(ConnectOp& op, int fd, const net::Address& address) {
 
 void UringEngine::recv(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kRecv, fd);
-  // One-shot. Linux 6.18 was seen to leave a receive that stays armed (multishot) asleep after a
-  // reset, one of some ten thousand.
-  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
-  receive(op);
+  switch (receives_.start(op, max_bytes)) {
+    case UringReceives::Start::kWait:
+      return;
+    case UringReceives::Start::kTake:
+      return hold(op, 0);
+    case UringReceives::Start::kArm:
+      return receive(op);
+  }
 }
 
 void UringEngine::receive(RecvOp& op) {
@@ -111,8 +118,15 @@ void UringEngine::send(SendOp& op, int fd, std::span<const std::byte> bytes) {
 void UringEngine::splice_in(RecvOp& op, int fd, uint32_t max_bytes) {
   begin(op, Op::Kind::kSpliceIn, fd);
   op.events = 0;
-  op.max_bytes = std::min(max_bytes, buffers_.buffer_size_bytes());
-  try_later(op);
+  switch (receives_.start(op, max_bytes)) {
+    case UringReceives::Start::kWait:
+      // What comes until it has ended is in buffers.
+      return stop_receiving(fd);
+    case UringReceives::Start::kTake:
+      return hold(op, 0);
+    case UringReceives::Start::kArm:
+      return try_later(op);
+  }
 }
 
 void UringEngine::splice_out(SendOp& op, int fd, Pipe& pipe) {
@@ -136,6 +150,11 @@ void UringEngine::cancel(Op& op) {
     op.unlink();
     return hold(op, -ECANCELED);
   }
+  const bool is_receive = op.kind == Op::Kind::kRecv || op.kind == Op::Kind::kSpliceIn;
+  if (is_receive && receives_.forget(static_cast<RecvOp&>(op))) {
+    stop_receiving(op.fd);
+    return hold(op, -ECANCELED);
+  }
   request_cancel(op);
 }
 
@@ -151,12 +170,34 @@ void UringEngine::cancel_again(uint64_t name, int32_t result) {
   // A request that the kernel is about to try again is in none of its lists: it is not found, and
   // may go back to waiting. One that has completed is not found either.
   if (result != -ENOENT) return;
+  if (UringReceives::is_name(name)) {
+    if (receives_.is_stopping(name)) stop(name);
+    return;
+  }
   // By address only: the operation may be gone.
   for (Op* op = cancelled_.front(); op != nullptr; op = cancelled_.next(*op)) {
     if (name_of(*op) != name) continue;
     op->unlink();
     return request_cancel(*op);
   }
+}
+
+void UringEngine::close(int fd, CloseMode mode) {
+  if (const auto final_mode = receives_.close(fd, mode); final_mode.has_value()) {
+    return Engine::close(fd, *final_mode);
+  }
+  stop_receiving(fd);
+  if (receives_.is_watched(fd)) stop(UringReceives::watch_name_of(fd));
+}
+
+void UringEngine::stop_receiving(int fd) {
+  if (receives_.stop(fd)) stop(UringReceives::name_of(fd));
+}
+
+void UringEngine::stop(uint64_t name) {
+  io_uring_sqe* entry = free_entry();
+  if (entry == nullptr) return unstopped_.push_back(name);
+  fill_cancel(*entry, name);
 }
 
 void UringEngine::hold(Op& op, int32_t result) {
@@ -173,6 +214,7 @@ io_uring_sqe* UringEngine::free_entry() {
 }
 
 void UringEngine::arm(Op& op) {
+  if (op.kind == Op::Kind::kRecv && stay_armed(static_cast<RecvOp&>(op))) return;
   io_uring_sqe* entry = free_entry();
   if (entry == nullptr) {
     op.place = Op::Place::kQueue;
@@ -181,6 +223,17 @@ void UringEngine::arm(Op& op) {
   }
   op.place = Op::Place::kKernel;
   fill_entry(*entry, op);
+}
+
+bool UringEngine::stay_armed(RecvOp& op) {
+  if (!receives_.pays(op)) return false;
+  // With its watch, or not at all.
+  if (io_uring_sq_space_left(&ring_) < 2) io_uring_submit(&ring_);
+  if (io_uring_sq_space_left(&ring_) < 2) return false;
+  if (!receives_.is_watched(op.fd)) receives_.watch(*io_uring_get_sqe(&ring_), op.fd);
+  receives_.arm(*io_uring_get_sqe(&ring_), op);
+  op.place = Op::Place::kKernel;
+  return true;
 }
 
 void UringEngine::arm_mailbox() {
@@ -207,7 +260,8 @@ void UringEngine::run_once(util::MonoTimeMs deadline_ms) {
 
 void UringEngine::enter(util::MonoTimeMs deadline_ms) {
   const util::MonoTimeMs until_ms = wakeup_ms(deadline_ms);
-  const bool has_work = !ready_.empty() || !backlog_.empty() || !splices_.empty();
+  const bool has_work =
+      !ready_.empty() || !backlog_.empty() || !splices_.empty() || !unstopped_.empty();
   const util::MonoTimeMs wait_ms = has_work ? 0 : until_ms - util::mono_now_ms();
   // Deferred task work, and with it every completion, runs inside the call only: there is one each
   // turn, whatever it returns (-ETIME, -EINTR, or -EBUSY when completions must be reaped first).
@@ -249,6 +303,7 @@ void UringEngine::handle(const Event& event) {
   if (is_cancel(event.user_data)) {
     return cancel_again(cancelled_by(event.user_data), event.result);
   }
+  if (UringReceives::is_name(event.user_data)) return take_in(event);
   Op& op = *reinterpret_cast<Op*>(event.user_data);
   // Whether it was to be cancelled has no object any more.
   if (op.is_linked()) op.unlink();
@@ -262,7 +317,11 @@ void UringEngine::handle(const Event& event) {
     case Op::Kind::kSpliceIn:
     case Op::Kind::kSpliceOut:
       return end_splice_wait(op, event);
-    case Op::Kind::kPoll:
+    case Op::Kind::kPoll: {
+      // The error that an armed receive took is not the socket's any more.
+      const int32_t taken = event.result >= 0 && receives_.has_failed(op.fd) ? POLLERR : 0;
+      return complete(op, {event.result | taken, false});
+    }
     case Op::Kind::kConnect:
       return complete(op, {event.result, false});
     case Op::Kind::kNone:
@@ -289,7 +348,33 @@ void UringEngine::end_accept(AcceptOp& op, const Event& event) {
 void UringEngine::end_recv(RecvOp& op, const Event& event) {
   op.lease = ring_buffers_.take_out(event.result, event.flags);
   if (event.result == -ENOBUFS && !op.cancelled) return starve(op);
+  receives_.note_plain(op, event.result);
   complete(op, {event.result == -ENOBUFS ? -ECANCELED : event.result, false});
+}
+
+void UringEngine::take_in(const Event& event) {
+  using Next = UringReceives::Next;
+  const int fd = UringReceives::fd_of(event.user_data);
+  const bool is_armed_still = (event.flags & IORING_CQE_F_MORE) != 0;
+  const auto [next, op] =
+      UringReceives::is_watch_name(event.user_data)
+          ? receives_.end_watch(fd)
+          : receives_.take_in(fd, event.result, is_armed_still,
+                              ring_buffers_.take_out(event.result, event.flags));
+  switch (next) {
+    case Next::kNothing:
+      return;
+    case Next::kComplete:
+      return complete(*op, {event.result, false});
+    case Next::kArm:
+      return arm(*op);
+    case Next::kStarve:
+      return starve(*op);
+    case Next::kStop:
+      return hung_up_.push_back(fd);
+    case Next::kClose:
+      return Engine::close(fd, receives_.finish_closing(fd));
+  }
 }
 
 void UringEngine::starve(RecvOp& op) {
@@ -359,7 +444,13 @@ void UringEngine::run_held() {
       arm(*op);
     }
   }
-  while (Op* op = ready_.pop_front()) complete(*op, {op->stored_result, false});
+  for (const uint64_t name : std::exchange(unstopped_, {})) stop(name);
+  for (const int fd : std::exchange(hung_up_, {})) stop_receiving(fd);
+  while (Op* op = ready_.pop_front()) {
+    // Held without an error: a receive whose bytes are here already.
+    const bool is_here = op->stored_result >= 0;
+    complete(*op, {is_here ? receives_.take(static_cast<RecvOp&>(*op)) : op->stored_result, false});
+  }
 }
 
 void UringEngine::top_up_buffers() {

@@ -6,11 +6,13 @@
 #include <liburing.h>
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "lb/event/engine.h"
 #include "lb/event/mailbox.h"
 #include "lb/event/uring_buffers.h"
+#include "lb/event/uring_receives.h"
 
 namespace lb::event {
 
@@ -31,6 +33,7 @@ class UringEngine final : public Engine {
   void splice_out(SendOp& op, int fd, Pipe& pipe) override;
   void poll(Op& op, int fd, uint32_t events) override;
   void cancel(Op& op) override;
+  void close(int fd, CloseMode mode) override;
   void post(Task task) override { mailbox_.post(std::move(task)); }
   void run_once(util::MonoTimeMs deadline_ms) override;
 
@@ -65,7 +68,14 @@ class UringEngine final : public Engine {
   void handle(const Event& event);
   void end_accept(AcceptOp& op, const Event& event);
   void end_recv(RecvOp& op, const Event& event);
+  void take_in(const Event& event);
   void starve(RecvOp& op);
+  // Arms a receive that stays so, if that pays and there is room.
+  bool stay_armed(RecvOp& op);
+  // Ends what is armed for receiving from a descriptor.
+  void stop_receiving(int fd);
+  // Asks the kernel to end what has this name of UringReceives.
+  void stop(uint64_t name);
   void end_send(SendOp& op, const Event& event);
   void end_splice_wait(Op& op, const Event& event);
   // The ring would splice in a thread of its own (io_uring's splice always does), so the engine
@@ -83,6 +93,9 @@ class UringEngine final : public Engine {
   bool mailbox_is_armed_ = false;
 
   UringBuffers ring_buffers_;
+  UringReceives receives_;
+  std::vector<uint64_t> unstopped_;  // stop() found no room for these
+  std::vector<int> hung_up_;         // receives may be armed there that do not know it
 
   OpQueue ready_;      // to be completed with their stored result
   OpQueue backlog_;    // to be armed, or cancelled, when there is room

@@ -1,6 +1,6 @@
 // What the io_uring engine writes into an entry of the submission queue for an operation, and the
-// names (user_data) by which it knows completions again: an operation's address, or the mailbox's.
-// They differ in their low three bits, which no address has.
+// names (user_data) by which it knows completions again: an operation's address, a name of
+// UringReceives, or the mailbox's. They differ in their low three bits, which no address has.
 #pragma once
 
 #include <liburing.h>
