@@ -339,7 +339,7 @@ class Comparing {
         sample.rate = static_cast<double>(result.stream_bytes) / 1e9 / seconds;
         break;
       case Metric::kLatency:
-        sample.value = sample.p99_us;
+        sample.value = static_cast<double>(result.typical_p99_ns) / 1000;
         break;
       case Metric::kBytesPerConnection:
         sample.value = result.private_bytes_per_connection;

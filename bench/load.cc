@@ -120,6 +120,7 @@ class Run {
     static_cast<Measured&>(result_) = slices.sum();
     result_.slices_kept = slices.kept();
     result_.slices_left_out = slices.left_out();
+    result_.typical_p99_ns = slices.typical_p99_ns();
     result_.distance_ns = slices.reference_ns();
     result_.elapsed_seconds = static_cast<double>(end_ns - begin_ns) * 1e-9;
     result_.elapsed_proxy_cpu_seconds = cpu_seconds_of(options_.pids) - proxy_before;

@@ -19,7 +19,8 @@ struct LoadResult : Measured {
   ErrorCounts errors;        // from the first connection on
   uint32_t slices_kept = 0;
   uint32_t slices_left_out = 0;
-  int64_t distance_ns = 0;  // that slices had to have; 0 = any
+  int64_t typical_p99_ns = 0;  // Slices::typical_p99_ns()
+  int64_t distance_ns = 0;     // that slices had to have; 0 = any
   // Of the whole measurement, slices that do not count and pauses between slices included.
   double elapsed_seconds = 0;
   double elapsed_proxy_cpu_seconds = 0;

@@ -59,6 +59,8 @@ std::string report_text(const LoadOptions& options, const LoadResult& result) {
                                 us(latency.quantile_ns(0.5)), us(latency.quantile_ns(0.9)),
                                 us(latency.quantile_ns(0.99)), us(latency.quantile_ns(0.999)),
                                 us(latency.max_ns())));
+    line("", fmt::format("typical p99 {:.1f} us: the median of {} slices",
+                         us(result.typical_p99_ns), result.slices_kept));
   }
   if (result.behind > 0)
     line("behind", fmt::format("{} operations were due and not begun", result.behind));
@@ -119,6 +121,7 @@ nlohmann::json report_json(const LoadOptions& options, const LoadResult& result)
         {"p50", us(latency.quantile_ns(0.5))},
         {"p90", us(latency.quantile_ns(0.9))},
         {"p99", us(latency.quantile_ns(0.99))},
+        {"typical_p99", us(result.typical_p99_ns)},
         {"p999", us(latency.quantile_ns(0.999))},
         {"max", us(latency.max_ns())}}},
       {"slices_kept", result.slices_kept},

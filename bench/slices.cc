@@ -1,5 +1,7 @@
 #include "bench/slices.h"
 
+#include "bench/ratio.h"
+
 namespace lb::bench {
 
 void Measured::merge(const Measured& other) {
@@ -24,6 +26,10 @@ bool Slices::add(const Measured& slice, int64_t before_ns, int64_t after_ns) {
 void Slices::add(const Measured& slice) {
   ++kept_;
   sum_.merge(slice);
+  if (slice.latency.count() == 0) return;
+  p99s_ns_.push_back(static_cast<double>(slice.latency.quantile_ns(0.99)));
 }
+
+int64_t Slices::typical_p99_ns() const { return static_cast<int64_t>(median(p99s_ns_)); }
 
 }  // namespace lb::bench

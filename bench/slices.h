@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "bench/core_distance.h"
 #include "bench/histogram.h"
@@ -33,11 +34,16 @@ class Slices {
   const Measured& sum() const { return sum_; }
   uint32_t kept() const { return kept_; }
   uint32_t left_out() const { return left_out_; }
+  // Of the slices that count: the middle one of their 99th percentiles, 0 = no operation ended in
+  // any. Whoever takes a core away for some milliseconds now and then makes the 99th percentile of
+  // the sum, and leaves this alone.
+  int64_t typical_p99_ns() const;
   int64_t reference_ns() const { return range_.reference_ns(); }
 
  private:
   DistanceRange range_;
   Measured sum_;
+  std::vector<double> p99s_ns_;  // of each slice in which an operation ended
   uint32_t kept_ = 0;
   uint32_t left_out_ = 0;
 };

@@ -44,6 +44,18 @@ TEST_CASE("what counts is added up, and nothing of the rest") {
   CHECK(sum.latency.quantile_ns(0.25) == 100);
 }
 
+TEST_CASE("the typical 99th percentile is the middle one of the slices that count") {
+  Slices slices(500);
+  CHECK(slices.typical_p99_ns() == 0);
+  slices.add(slice(100, 30), 500, 500);
+  slices.add(slice(100, 9'000), 500, 500);
+  slices.add(slice(0, 0), 500, 500);
+  slices.add(slice(100, 40), 500, 500);
+  slices.add(slice(100, 10), 95, 95);
+  CHECK(slices.typical_p99_ns() == 40);
+  CHECK(slices.sum().latency.quantile_ns(0.99) == 9'000);
+}
+
 TEST_CASE("without a reference the first distance that is known is it") {
   Slices slices(0);
   CHECK_FALSE(slices.add(slice(1, 1), 0, 0));
