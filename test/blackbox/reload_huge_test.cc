@@ -152,7 +152,8 @@ class Pinger {
 double ms(nanoseconds duration) { return static_cast<double>(duration.count()) / 1e6; }
 
 // Reloads to that configuration. Whether it took the control thread no more than a few times what
-// the start took, and no echo 10 ms of its worker's time.
+// the start took, and no echo more of its worker's time than a small part of that: a busy machine
+// makes all three longer.
 bool reload_in_time(SluiceProcess& process, Pinger& pinger, nanoseconds start_ran,
                     const std::string& what, const std::string& config) {
   const pid_t pid = process.pid();
@@ -173,7 +174,7 @@ bool reload_in_time(SluiceProcess& process, Pinger& pinger, nanoseconds start_ra
   std::fflush(stdout);
   INFO(what);
   CHECK(pinger.is_well());
-  return after.ran - before.ran < 3 * start_ran && longest.work < milliseconds(10);
+  return after.ran - before.ran < 3 * start_ran && 20 * longest.work < start_ran;
 }
 
 }  // namespace
@@ -189,10 +190,10 @@ TEST_CASE("a huge configuration starts and reloads in time, and no connection wa
   const auto start = steady_clock::now();
   SluiceProcess process(config, engine);
   const nanoseconds took = steady_clock::now() - start;
-  std::printf("%s, %llu listeners, %llu services of 100 endpoints: start %.0f ms\n", engine.c_str(),
-              static_cast<unsigned long long>(huge.listeners),
-              static_cast<unsigned long long>(huge.services), ms(took));
   const nanoseconds ran = thread_time(process.pid(), process.pid()).ran;
+  std::printf("%s, %llu listeners, %llu services of 100 endpoints: start %.0f ms, %.0f at work\n",
+              engine.c_str(), static_cast<unsigned long long>(huge.listeners),
+              static_cast<unsigned long long>(huge.services), ms(took), ms(ran));
   {
     Pinger pinger(process.pid());
     const std::string moved = huge.str(kFirstPort + huge.listeners, 2, 101);
