@@ -43,6 +43,10 @@ net::Address Engine::local_address(int fd) { return net::local_address(fd); }
 
 net::Address Engine::peer_address(int fd) { return net::peer_address(fd); }
 
+int32_t Engine::peek(int fd, std::span<std::byte> out) { return net::peek(fd, out); }
+
+void Engine::set_low_mark(int fd, uint32_t size_bytes) { net::set_low_mark(fd, size_bytes); }
+
 void Engine::begin(Op& op, Op::Kind kind, int fd) {
   LB_ASSERT(!op.in_flight_ && op.handler_ != nullptr);
   op.in_flight_ = true;

@@ -105,6 +105,9 @@ class Engine {
   virtual net::TcpState tcp_state(int fd);
   virtual net::Address local_address(int fd);
   virtual net::Address peer_address(int fd);
+  // net::peek() and net::set_low_mark(). With a mark above 1 nothing may receive on the descriptor.
+  virtual int32_t peek(int fd, std::span<std::byte> out);
+  virtual void set_low_mark(int fd, uint32_t size_bytes);
 
   // Runs `task` in this loop's thread, soon. Thread-safe; may be called until the loop's owner
   // destroys the engine.

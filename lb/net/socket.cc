@@ -148,6 +148,15 @@ int stop_new_handshakes(int listen_fd) {
              : -errno;
 }
 
+int peek(int fd, std::span<std::byte> out) {
+  const ssize_t there = recv(fd, out.data(), out.size(), MSG_PEEK | MSG_DONTWAIT);
+  return there >= 0 ? static_cast<int>(there) : -errno;
+}
+
+int set_low_mark(int fd, uint32_t size_bytes) {
+  return set_option(fd, SOL_SOCKET, SO_RCVLOWAT, static_cast<int>(size_bytes));
+}
+
 int arm_reset(int fd) {
   const linger abort_on_close = {1, 0};
   return setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof(abort_on_close)) == 0

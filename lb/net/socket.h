@@ -1,7 +1,9 @@
 // Sockets with the options the data path relies on. Every function returns >= 0 or -errno.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "lb/net/address.h"
@@ -52,6 +54,15 @@ int set_stream_source(int fd, const StreamSource& source);
 // the accept queue. What is queued can then be accepted to the last before the socket is closed:
 // closing it with a filled queue would reset those clients.
 int stop_new_handshakes(int listen_fd);
+
+// Copies what is there and leaves it there (recv(2), MSG_PEEK): how much, 0 at the end of the
+// stream, -EAGAIN when nothing is. A socket reports an error once: who is told here passes it on.
+int peek(int fd, std::span<std::byte> out);
+
+// From how many unread bytes on poll(2) says POLLIN (socket(7), SO_RCVLOWAT), 1 at first; the end
+// of the stream and an error it tells at once, and fewer bytes when the kernel has no room for
+// more. Unix sockets know nothing of it.
+int set_low_mark(int fd, uint32_t size_bytes);
 
 // Arranges for close(2) to send RST (socket(7), SO_LINGER with a zero timeout).
 int arm_reset(int fd);

@@ -391,6 +391,16 @@ net::Address SimEngine::peer_address(int fd) {
   return socket == nullptr ? net::Address() : socket->peer_address();
 }
 
+int32_t SimEngine::peek(int fd, std::span<std::byte> out) {
+  SimSocket* socket = network_.socket_of(fd, "peek");
+  return socket == nullptr ? -ENOTCONN : socket->peek(out);
+}
+
+void SimEngine::set_low_mark(int fd, uint32_t size_bytes) {
+  SimSocket* socket = network_.socket_of(fd, "set_low_mark");
+  if (socket != nullptr) socket->set_low_mark(size_bytes);
+}
+
 void SimEngine::post(Task task) {
   {
     const std::lock_guard lock(mutex_);

@@ -41,6 +41,8 @@ class SimEngine final : public event::Engine {
   net::TcpState tcp_state(int fd) override;
   net::Address local_address(int fd) override;
   net::Address peer_address(int fd) override;
+  int32_t peek(int fd, std::span<std::byte> out) override;
+  void set_low_mark(int fd, uint32_t size_bytes) override;
 
   void post(Task task) override;
   void run_once(util::MonoTimeMs deadline_ms) override;

@@ -36,10 +36,14 @@ void SimPipe::deliver(size_t size_bytes) {
   total_arrived_ += size_bytes;
 }
 
-void SimPipe::read(std::span<std::byte> out) {
+void SimPipe::peek(std::span<std::byte> out) const {
   LB_ASSERT(out.size() <= arrived_);
   const auto begin = bytes_.begin() + static_cast<std::ptrdiff_t>(head_);
   std::copy(begin, begin + static_cast<std::ptrdiff_t>(out.size()), out.begin());
+}
+
+void SimPipe::read(std::span<std::byte> out) {
+  peek(out);
   head_ += out.size();
   arrived_ -= out.size();
   // Moving what is left up is worth it once it is the smaller part.
@@ -76,6 +80,18 @@ int32_t SimSocket::recv(std::span<std::byte> out) {
     other_->pump();
     return static_cast<int32_t>(size_bytes);
   }
+  return end_of_stream();
+}
+
+int32_t SimSocket::peek(std::span<std::byte> out) {
+  LB_ASSERT(!closed_);
+  const size_t size_bytes = std::min(out.size(), incoming_->readable());
+  if (size_bytes == 0) return end_of_stream();
+  incoming_->peek(out.first(size_bytes));
+  return static_cast<int32_t>(size_bytes);
+}
+
+int32_t SimSocket::end_of_stream() {
   if (incoming_->fin_has_arrived()) return 0;
   if (pending_error_ != 0) return -std::exchange(pending_error_, 0);
   // Linux: once the error has been told, by a send for example, the end looks like a FIN.
@@ -99,6 +115,12 @@ void SimSocket::shutdown_write() {
   pump();
 }
 
+void SimSocket::set_low_mark(size_t size_bytes) {
+  LB_ASSERT(!closed_);
+  low_mark_bytes_ = size_bytes;
+  notify();
+}
+
 void SimSocket::close(event::CloseMode mode) {
   LB_ASSERT(!closed_);
   closed_ = true;
@@ -116,7 +138,9 @@ void SimSocket::close(event::CloseMode mode) {
 
 uint32_t SimSocket::poll_mask() const {
   uint32_t mask = 0;
-  if (incoming_->readable() > 0) mask |= POLLIN;
+  // Linux: a window that is closed is told below the mark as well, for nothing more can come.
+  const bool has_enough = incoming_->readable() >= low_mark_bytes_ || incoming_->is_full();
+  if (incoming_->readable() > 0 && has_enough) mask |= POLLIN;
   if (incoming_->fin_has_arrived()) mask |= POLLIN | POLLRDHUP;
   if (outgoing_->room() > 0) mask |= POLLOUT;
   if (incoming_->fin_has_arrived() && outgoing_->is_finished()) mask |= POLLHUP;

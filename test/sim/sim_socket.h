@@ -45,6 +45,9 @@ class SimPipe {
   // The reader's end. `out` must not be bigger than what is readable.
   size_t readable() const { return arrived_; }
   void read(std::span<std::byte> out);
+  // The first readable bytes, which stay there.
+  void peek(std::span<std::byte> out) const;
+  bool is_full() const { return arrived_ == receive_room_bytes_; }
   bool fin_has_arrived() const { return fin_arrived_; }
 
   uint64_t total_arrived() const { return total_arrived_; }
@@ -76,8 +79,10 @@ class SimSocket {
 
   // System calls of a non-blocking socket: >= 0 or -errno.
   int32_t recv(std::span<std::byte> out);
+  int32_t peek(std::span<std::byte> out);
   int32_t send(std::span<const std::byte> bytes);
   void shutdown_write();
+  void set_low_mark(size_t size_bytes);
   void close(event::CloseMode mode);
 
   // The poll(2) bits that hold now.
@@ -105,6 +110,8 @@ class SimSocket {
   const net::Address& peer_address() const { return peer_address_; }
 
  private:
+  // What there is to tell when nothing is readable.
+  int32_t end_of_stream();
   void notify();
   // Keeps what was written here moving to the other end.
   void pump();
@@ -124,7 +131,8 @@ class SimSocket {
   bool closed_ = false;
   bool reset_ = false;          // by the other end
   bool reset_is_sent_ = false;  // by this end
-  int pending_error_ = 0;       // told once, by whichever call comes first (sk_err)
+  size_t low_mark_bytes_ = 1;
+  int pending_error_ = 0;  // told once, by whichever call comes first (sk_err)
 };
 
 }  // namespace lb::sim
