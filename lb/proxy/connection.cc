@@ -64,9 +64,21 @@ void Connection::start() {
   if (wants_client_address()) {
     client_ = std::make_unique<net::Address>(engine().peer_address(fd(Side::kDownstream)));
   }
-  flow_from(Side::kDownstream).start_reading();
+  if (asks_for_tls(service().policy.proxy_header)) {
+    hello_ = std::make_unique<HelloWait>(*this);
+    hello_->begin();
+  } else {
+    flow_from(Side::kDownstream).start_reading();
+  }
   dialer_.dial();
   settle();
+}
+
+void Connection::on_hello() {
+  Flow& upload = flow_from(Side::kDownstream);
+  if (upload.has_ended()) return;  // given up, since the server has gone
+  if (state_ != State::kLingering) upload.start_reading();
+  if (state_ != State::kConnecting) open_upload();
 }
 
 void Connection::on_dialed() {
@@ -75,17 +87,22 @@ void Connection::on_dialed() {
   connect_ms_ = since_accepted_ms();
   note_progress();
   flow_from(Side::kUpstream).open_destination();
-  const config::ProxyHeader& header = service().policy.proxy_header;
-  if (header.version == config::ProxyVersion::kNone) {
-    flow_from(Side::kDownstream).open_destination();
-  } else {
-    preamble_ = std::make_unique<const std::string>(preamble_for(header, proxied_peer(), id_));
-    flow_from(Side::kDownstream).open_destination(std::as_bytes(std::span(*preamble_)));
-  }
+  if (!hello_ || hello_->is_over()) open_upload();
   flow_from(Side::kUpstream).start_reading();
   leave_deadline_ms_ = table_.closer_.deadline_for_new(current_endpoint());
   wake_by(std::min(relay_deadline_ms(), leave_deadline_ms_));
   if (first_fin_) pass_fin(Side::kDownstream);
+}
+
+void Connection::open_upload() {
+  const config::ProxyHeader& header = service().policy.proxy_header;
+  if (header.version == config::ProxyVersion::kNone) {
+    return flow_from(Side::kDownstream).open_destination();
+  }
+  preamble_ = std::make_unique<const std::string>(
+      preamble_for(header, proxied_peer(), id_, hello_ ? hello_->facts() : TLSFacts()));
+  hello_.reset();
+  flow_from(Side::kDownstream).open_destination(std::as_bytes(std::span(*preamble_)));
 }
 
 net::ProxiedPeer Connection::proxied_peer() const {
@@ -181,11 +198,13 @@ void Connection::begin_lingering(CloseReason reason) {
   for (Flow& flow : flows_) {
     if (!flow.has_ended()) flow.stop_reading();
   }
+  // The server gets its preamble before its FIN.
+  if (hello_) hello_->hurry();
   on_quiet();
 }
 
 void Connection::on_quiet() {
-  if (state_ != State::kLingering) return;
+  if (state_ != State::kLingering || hello_) return;
   if (flows_[0].is_quiet() && flows_[1].is_quiet()) close(reason_);
 }
 
@@ -219,6 +238,7 @@ void Connection::close(CloseReason reason) {
   reason_ = reason;
   engine().timers().stop(timer_);
   dialer_.give_up();
+  if (hello_) hello_->give_up();
   for (Flow& flow : flows_) flow.abandon();
 }
 
@@ -240,7 +260,7 @@ void Connection::settle() {
 
 bool Connection::has_ops_in_flight() const {
   return dialer_.has_ops_in_flight() || flows_[0].has_ops_in_flight() ||
-         flows_[1].has_ops_in_flight();
+         flows_[1].has_ops_in_flight() || (hello_ && hello_->has_ops_in_flight());
 }
 
 void Connection::wake_by(util::MonoTimeMs deadline_ms) {

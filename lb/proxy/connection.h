@@ -23,6 +23,7 @@
 #include "lb/proxy/connection_budget.h"
 #include "lb/proxy/dialer.h"
 #include "lb/proxy/flow.h"
+#include "lb/proxy/hello_wait.h"
 #include "lb/proxy/router.h"
 
 namespace lb::proxy {
@@ -40,7 +41,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   ~Connection();
 
   // Dials at once, since the server may speak first, and reads from the client meanwhile, to see it
-  // go. May destroy this connection.
+  // go; or waits for its ClientHello, where the server is to be told of it. May destroy this
+  // connection.
   void start();
 
   // Ends the connection from outside. May destroy it.
@@ -75,6 +77,9 @@ class Connection : public util::ListNode<ConnectionTag> {
   void on_endpoint_failing(const std::shared_ptr<balance::Endpoint>& endpoint);
   // There is none to be had.
   void on_dial_failed(CloseReason reason) { close(reason); }
+
+  // Of the wait for the hello: it is over, and the client may be read from.
+  void on_hello();
 
   // Of the flows: what they use and what they tell.
   event::Engine& engine();
@@ -117,6 +122,8 @@ class Connection : public util::ListNode<ConnectionTag> {
   bool wants_client_address() const;
   // As whom the server is to see the client.
   net::ProxiedPeer proxied_peer() const;
+  // The server gets what the client says, behind what goes before that.
+  void open_upload();
   event::CloseMode close_mode() const;
   void pass_fin(Side from);
   void begin_lingering(CloseReason reason);
@@ -165,6 +172,7 @@ class Connection : public util::ListNode<ConnectionTag> {
   std::optional<Side> first_reset_;
   std::unique_ptr<net::Address> client_;         // where somebody wants to know
   std::unique_ptr<const std::string> preamble_;  // while it is on its way to the server
+  std::unique_ptr<HelloWait> hello_;             // until the preamble is made of it
 };
 
 }  // namespace lb::proxy

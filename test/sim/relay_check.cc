@@ -54,7 +54,7 @@ void RelayRun::check(Party& party) {
   }
   // A server that was reached too late, or for a client that had gone, has not seen a byte.
   for (size_t i = 0; i + 1 < party.servers.size(); ++i) {
-    const bool expects_preamble = !preamble_of(party).empty();
+    const bool expects_preamble = !preambles_of(party).front().empty();
     const bool has_got_some = party.servers[i].received_bytes() > 0 ||
                               (expects_preamble && party.servers[i].has_preamble());
     if (has_got_some) fail("a server that was given up got bytes");

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "test/sim/relay_run.h"
+#include "test/support/client_hello.h"
 
 namespace lb::sim {
 namespace {
@@ -90,7 +91,19 @@ config::ProxyHeader make_proxy_header(Random& random) {
                                              ProxyVersion::kV1, ProxyVersion::kV2});
   header.tlvs.unique_id = random.one_in(2);
   header.tlvs.crc32c = random.one_in(2);
+  header.tlvs.authority = random.one_in(3);
+  header.tlvs.alpn = random.one_in(3);
   return header;
+}
+
+// A client that speaks TLS, whose hello may be cut short, or not come in time.
+void make_hello(Random& random, ConnectionPlan& plan) {
+  if (random.one_in(2)) return;
+  static const std::string hello =
+      test::make_client_hello({.server_name = "sim.example", .protocols = {"h2", "http/1.1"}});
+  plan.client.opening = hello;
+  plan.tls = {"sim.example", "h2"};
+  plan.may_miss_tls = true;
 }
 
 // A pool of addresses for some services, and ports that run out.
@@ -174,6 +187,7 @@ RunPlan RunPlan::make(uint64_t seed) {
   }
   for (ConnectionPlan& connection : plan.connections) {
     connection.service.proxy_header = make_proxy_header(random);
+    make_hello(random, connection);
   }
   if (random.one_in(4)) make_bounded(random, plan);
   return plan;

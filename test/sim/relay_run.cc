@@ -80,9 +80,15 @@ std::shared_ptr<const proxy::Snapshot> RelayRun::make_snapshot(const RunPlan& pl
   return snapshot;
 }
 
-std::string RelayRun::preamble_of(const Party& party) {
-  return proxy::preamble_for(party.plan->service.proxy_header,
-                             {false, client_address(party.index), listener_address()}, party.id);
+std::vector<std::string> RelayRun::preambles_of(const Party& party) {
+  const auto preamble = [&](const proxy::TLSFacts& tls) {
+    return proxy::preamble_for(party.plan->service.proxy_header,
+                               {false, client_address(party.index), listener_address()}, party.id,
+                               tls);
+  };
+  std::vector<std::string> choices = {preamble(party.plan->tls)};
+  if (party.plan->may_miss_tls) choices.push_back(preamble({}));
+  return choices;
 }
 
 void RelayRun::add_server(Party& party, size_t endpoint, EndpointKind kind) {
@@ -114,7 +120,8 @@ void RelayRun::add_server(Party& party, size_t endpoint, EndpointKind kind) {
   server.accepted = [this, &party](SimSocket& socket) {
     party.servers.emplace_back(network_.schedule(), socket, party.plan->server,
                                seed_of(party, true), seed_of(party, false));
-    party.servers.back().expect_preamble(preamble_of(party));
+    party.servers.back().expect_preamble(preambles_of(party));
+    party.servers.back().expect_opening(party.plan->client.opening);
     party.servers.back().start();
   };
   network_.add_server(address_of(party.index, endpoint), std::move(server));

@@ -11,6 +11,7 @@
 
 #include "lb/event/engine.h"
 #include "lb/proxy/connection_table.h"
+#include "lb/proxy/tls_facts.h"
 #include "lb/util/log_sink.h"
 #include "lb/util/random.h"
 #include "test/sim/relay_script.h"
@@ -28,6 +29,10 @@ struct ConnectionPlan {
   util::MonoTimeMs arrives_ms = 0;
   ScriptPlan client;
   ScriptPlan server;
+  // What its server is to be told of it, and whether that may be left out: nothing of the kind is
+  // said, or perhaps not in time.
+  proxy::TLSFacts tls = {};
+  bool may_miss_tls = false;
   std::vector<EndpointKind> endpoints;
   config::ListenerPolicy listener;
   config::ServicePolicy service;
@@ -63,6 +68,11 @@ class RelayRun {
   // The record of the first connection, of a run with one.
   const test::AccessRecord& record() const { return record(0); }
   const test::AccessRecord& record(size_t connection) const { return *parties_[connection].record; }
+  // Its server has got all that it must get first.
+  bool has_preamble(size_t connection) const {
+    return !parties_[connection].servers.empty() &&
+           parties_[connection].servers.back().has_preamble();
+  }
   // When that client was accepted, and how long it then took to connect.
   util::MonoTimeMs connected_ms(size_t connection) const {
     return parties_[connection].accepted_ms + record(connection).number("connect_ms");
@@ -92,7 +102,8 @@ class RelayRun {
 
   std::shared_ptr<const proxy::Snapshot> make_snapshot(const RunPlan& plan);
   static net::Address address_of(size_t party, size_t endpoint);
-  static std::string preamble_of(const Party& party);
+  // What its server may get first.
+  static std::vector<std::string> preambles_of(const Party& party);
   void add_server(Party& party, size_t endpoint, EndpointKind kind);
   void arrive(Party& party);
   void kill_at(util::MonoTimeMs at_ms);

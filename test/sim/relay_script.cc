@@ -15,6 +15,8 @@ const char* name_of(ScriptPlan::Leave leave) {
       return "finish";
     case ScriptPlan::Leave::kFinishAfterPeer:
       return "finish after the peer";
+    case ScriptPlan::Leave::kFinishAfterHead:
+      return "finish after the preamble";
     case ScriptPlan::Leave::kReset:
       return "reset";
     case ScriptPlan::Leave::kClose:
@@ -23,6 +25,13 @@ const char* name_of(ScriptPlan::Leave leave) {
       return "never";
   }
   return "";
+}
+
+// Of a stream that begins with `opening`, the part of it in bytes from `offset` on.
+void lay_over(std::span<std::byte> bytes, const std::string& opening, uint64_t offset) {
+  if (offset >= opening.size()) return;
+  const size_t count = std::min<size_t>(bytes.size(), opening.size() - offset);
+  std::memcpy(bytes.data(), opening.data() + offset, count);
 }
 
 }  // namespace
@@ -125,11 +134,31 @@ bool Script::read() {
   return true;
 }
 
+void Script::expect_preamble(std::vector<std::string> choices) {
+  preambles_ = std::move(choices);
+  if (preambles_.front().empty()) preambles_.clear();
+}
+
+void Script::take_preamble(std::span<const std::byte>& bytes) {
+  while (!preambles_.empty() && !bytes.empty() && !has_wrong_bytes_) {
+    const auto byte = static_cast<char>(bytes.front());
+    bytes = bytes.subspan(1);
+    std::erase_if(preambles_, [&](const std::string& left) { return left.front() != byte; });
+    has_wrong_bytes_ = preambles_.empty();
+    for (std::string& left : preambles_) left.erase(0, 1);
+    const bool is_whole = std::any_of(preambles_.begin(), preambles_.end(),
+                                      [](const std::string& left) { return left.empty(); });
+    if (is_whole) preambles_.clear();
+  }
+}
+
 void Script::take(std::span<const std::byte> bytes) {
-  const size_t head = std::min(preamble_.size(), bytes.size());
-  has_wrong_bytes_ |= std::memcmp(preamble_.data(), bytes.data(), head) != 0;
-  preamble_.erase(0, head);
-  if (head < bytes.size()) has_wrong_bytes_ |= !in_.matches(bytes.subspan(head));
+  take_preamble(bytes);
+  std::vector<std::byte> expected(bytes.size());
+  const uint64_t offset = in_.offset();
+  in_.fill(expected);
+  lay_over(expected, in_opening_, offset);
+  has_wrong_bytes_ |= !std::equal(bytes.begin(), bytes.end(), expected.begin());
 }
 
 uint64_t Script::next_size() {
@@ -151,7 +180,9 @@ bool Script::write() {
     const uint64_t size_bytes = next_size();
     if (size_bytes == 0) return false;
     pending_.resize(std::min(plan_.size_bytes - written_bytes_, size_bytes));
-    out_.fill(std::as_writable_bytes(std::span(pending_)));
+    const std::span bytes = std::as_writable_bytes(std::span(pending_));
+    out_.fill(bytes);
+    lay_over(bytes, plan_.opening, written_bytes_);
   }
   if (!pending_.empty()) {
     const int32_t result = socket_.send(std::as_bytes(std::span(pending_)));
@@ -166,7 +197,8 @@ bool Script::write() {
   }
   const bool wants_to_finish =
       plan_.leave == ScriptPlan::Leave::kFinish ||
-      (plan_.leave == ScriptPlan::Leave::kFinishAfterPeer && end_ == End::kFIN);
+      (plan_.leave == ScriptPlan::Leave::kFinishAfterPeer && end_ == End::kFIN) ||
+      (plan_.leave == ScriptPlan::Leave::kFinishAfterHead && has_preamble());
   if (!wants_to_finish) return false;
   socket_.shutdown_write();
   has_finished_ = true;

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lb/util/clock.h"
 #include "test/sim/sim_schedule.h"
@@ -19,12 +20,15 @@ struct ScriptPlan {
   enum class Leave {
     kFinish,           // FIN after the last byte
     kFinishAfterPeer,  // FIN once the other end's has come
+    kFinishAfterHead,  // FIN once the preamble has come
     kReset,            // RST at leave_ms, whatever is going on
     kClose,            // close(2) at leave_ms, whatever is going on
     kNever,            // neither
   };
 
   uint64_t size_bytes = 0;
+  // What it sends first, as far as `size_bytes` go; the rest is random.
+  std::string opening = {};
   size_t max_write_bytes = 1;
   size_t max_read_bytes = 1;
   uint32_t max_pause_ms = 0;  // between two steps
@@ -57,10 +61,13 @@ class Script {
   Script& operator=(const Script&) = delete;
 
   void start();
-  // What must come before the stream, byte for byte; it counts as nobody's.
-  void expect_preamble(std::string preamble) { preamble_ = std::move(preamble); }
+  // What must come before the stream, byte for byte: one of these, none of which begins as another
+  // ends. It counts as nobody's.
+  void expect_preamble(std::vector<std::string> choices);
   // All of it has come.
-  bool has_preamble() const { return preamble_.empty(); }
+  bool has_preamble() const { return preambles_.empty(); }
+  // What the stream that comes begins with: the other end's.
+  void expect_opening(const std::string& opening) { in_opening_ = opening; }
   // Reads whatever comes from now on, for a run that is over.
   void drain();
 
@@ -87,6 +94,8 @@ class Script {
   void step();
   bool read();
   void take(std::span<const std::byte> bytes);
+  // Takes what is left of the preamble off the front.
+  void take_preamble(std::span<const std::byte>& bytes);
   bool write();
   // The size of the next message; 0 = not yet.
   uint64_t next_size();
@@ -97,8 +106,9 @@ class Script {
   const ScriptPlan plan_;
   test::ByteStream out_;
   test::ByteStream in_;
-  std::string preamble_;  // what is left of it
-  std::string pending_;   // of the outgoing stream, not written yet
+  std::vector<std::string> preambles_;  // what is left of each that it may still be
+  std::string in_opening_;
+  std::string pending_;  // of the outgoing stream, not written yet
   util::MonoTimeMs left_ms_ = 0;
   util::MonoTimeMs next_talk_ms_ = 0;
   bool step_is_scheduled_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <type_traits>
 
 #include "test/sim/quiet_plan.h"
 #include "test/sim/relay_run.h"
@@ -10,7 +11,8 @@
 
 namespace lb::sim {
 
-// Runs seeds of a story; each must leave everything as it should be.
+// Runs seeds of a story; each must leave everything as it should be. `check` takes the record of
+// the first connection, and the run if it likes.
 template <typename Story, typename Check>
 void each_seed(const Story& story, const Check& check) {
   const uint64_t base = test::test_seed();
@@ -25,7 +27,11 @@ void each_seed(const Story& story, const Check& check) {
     REQUIRE(text.empty());
     const test::AccessRecord& record = run.record();
     INFO(record.line());
-    check(record);
+    if constexpr (std::is_invocable_v<const Check&, const test::AccessRecord&, const RelayRun&>) {
+      check(record, run);
+    } else {
+      check(record);
+    }
   }
 }
 

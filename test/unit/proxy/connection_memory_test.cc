@@ -11,7 +11,7 @@ TEST_CASE("connection: ten thousand idle ones take less than 7 MB") {
   CHECK(sizeof(event::RecvOp) <= 80);
   CHECK(sizeof(event::SendOp) <= 56);
   CHECK(sizeof(Flow) <= 192);
-  CHECK(sizeof(Connection) <= 672);
+  CHECK(sizeof(Connection) <= 680);
 }
 
 }  // namespace lb::proxy

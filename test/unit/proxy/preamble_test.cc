@@ -29,6 +29,30 @@ TEST_CASE("preamble: the version that was asked for, and of its extras those tha
         net::proxy_header_v2(kPeer, {.unique_id = "000000000000abcd", .crc32c = true}));
 }
 
+TEST_CASE("preamble: what a client has said in TLS is told where it is asked for") {
+  const TLSFacts tls = {"www.example.com", "h2"};
+  const auto preamble = [&](const config::ProxyHeader& header) {
+    return preamble_for(header, kPeer, 1, tls);
+  };
+  using enum config::ProxyVersion;
+  CHECK(preamble({kV2, {.authority = true}}) ==
+        net::proxy_header_v2(kPeer, {.authority = "www.example.com"}));
+  CHECK(preamble({kV2, {.alpn = true}}) == net::proxy_header_v2(kPeer, {.alpn = "h2"}));
+  CHECK(preamble({kV2, {.authority = true, .alpn = true, .unique_id = true, .crc32c = true}}) ==
+        net::proxy_header_v2(kPeer, {"www.example.com", "h2", "0000000000000001", true}));
+  CHECK(preamble({kV2, {}}) == net::proxy_header_v2(kPeer));
+  CHECK(preamble({kV1, {.authority = true}}) == net::proxy_header_v1(kPeer));
+}
+
+TEST_CASE("preamble: TLS is asked for by two of the extras of version 2") {
+  using enum config::ProxyVersion;
+  CHECK(asks_for_tls({kV2, {.authority = true}}));
+  CHECK(asks_for_tls({kV2, {.alpn = true}}));
+  CHECK_FALSE(asks_for_tls({kV2, {.unique_id = true, .crc32c = true}}));
+  CHECK_FALSE(asks_for_tls({kV1, {.authority = true, .alpn = true}}));
+  CHECK_FALSE(asks_for_tls({}));
+}
+
 TEST_CASE("preamble: the unique id is the id of the access log") {
   CHECK(connection_id_text(0xabcd) == "000000000000abcd");
   CHECK(connection_id_text(UINT64_MAX) == "ffffffffffffffff");
