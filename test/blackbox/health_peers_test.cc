@@ -70,16 +70,6 @@ std::string check(const std::string& rest) {
          rest + " }";
 }
 
-// A key and a certificate that it has signed itself.
-void make_certificate(const TempDir& dir) {
-  const CommandResult made = run_command(
-      {.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", dir.path("key.pem"), "-out",
-                dir.path("cert.pem"), "-subj", "/CN=test"}});
-  INFO(made.err);
-  REQUIRE(made.code == 0);
-}
-
 }  // namespace
 
 TEST_CASE("redis answers PING, or it is down") {

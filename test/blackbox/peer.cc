@@ -71,6 +71,14 @@ SpawnOptions nginx_command(const TempDir& dir, const std::string& servers) {
       .argv = {"nginx", "-e", "stderr", "-p", dir.path(), "-c", dir.write("nginx.conf", config)}};
 }
 
+void make_certificate(const TempDir& dir) {
+  const CommandResult made = run_command(
+      {.argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", dir.path("key.pem"), "-out",
+                dir.path("cert.pem"), "-subj", "/CN=test"}});
+  if (made.code != 0) throw Failure("no certificate: " + made.err);
+}
+
 bool Postgres::is_installed() {
   const std::string bin = postgres_folder();
   return have_programs({bin + "/initdb", bin + "/postgres"});

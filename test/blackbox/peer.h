@@ -19,6 +19,10 @@ void wait_listening(const net::Address& address);
 // nginx in this folder, with these servers of HTTP.
 SpawnOptions nginx_command(const TempDir& dir, const std::string& servers);
 
+// key.pem and cert.pem in this folder: a key, and a certificate that it has signed itself. Throws
+// when openssl makes none.
+void make_certificate(const TempDir& dir);
+
 class Postgres {
  public:
   // `dir` must outlive it.
