@@ -99,10 +99,29 @@ TEST_CASE("hello: one that the socket has no room for is not waited for longer t
         plan.sim.min_socket_bytes = 1;
         plan.sim.max_socket_bytes = 50;
       },
-      [](const test::AccessRecord& record) {
+      [](const test::AccessRecord& record, const RelayRun& run) {
         REQUIRE(record.close_word() == "client_fin");
         REQUIRE(record.number("bytes_in") == static_cast<int64_t>(hello().size() + 300));
         REQUIRE(record.number("duration_ms") >= 5'000);
+        // It looks every 10 ms, not as often as the socket says that there is something.
+        REQUIRE(run.modes().polls < 5'000 / 10 + 50);
+      });
+}
+
+TEST_CASE("hello: what came of one goes on when the rest has not come in time") {
+  each_seed(
+      [](ConnectionPlan& connection, RunPlan& plan) {
+        want_tls(connection);
+        connection.client.opening = hello();
+        connection.client.size_bytes = 20;
+        connection.client.leave = Leave::kNever;
+        connection.server.leave = Leave::kNever;
+        plan.kill_ms = 7'000;
+      },
+      [](const test::AccessRecord& record, const RelayRun& run) {
+        REQUIRE(record.close_word() == "killed");
+        REQUIRE(run.has_preamble(0));
+        REQUIRE(record.number("bytes_in") == 20);
       });
 }
 

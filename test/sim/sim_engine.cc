@@ -151,6 +151,7 @@ void SimEngine::splice_out(event::SendOp& op, int fd, event::Pipe& pipe) {
 
 void SimEngine::poll(Op& op, int fd, uint32_t events) {
   const Ticket ticket = begin_flight(op, Op::Kind::kPoll, fd);
+  ++modes_.polls;
   op.events = static_cast<uint16_t>(events);
   network_.observe(fd, [this, fd] { try_all_of(fd); });
   try_soon(ticket);

@@ -59,6 +59,7 @@ class SimEngine final : public event::Engine {
     uint64_t splices = 0;
     uint64_t to_splice = 0;  // a splice_in after a recv on the same descriptor
     uint64_t to_recv = 0;
+    uint64_t polls = 0;
   };
   const ModeCounts& modes() const { return modes_; }
   // The operations in flight, for somebody who wonders why.
