@@ -2,11 +2,15 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "test/support/admin_client.h"
@@ -22,12 +26,16 @@
 namespace lb::test {
 namespace {
 
-// Backends that say their number and wait for the client to go.
+using std::chrono::milliseconds;
+
+// Backends that say their number, each after a time of its own, and wait for the client to go.
 class Backends {
  public:
-  explicit Backends(size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-      backends_.push_back(std::make_unique<TcpBackend>([i](Socket& socket) {
+  explicit Backends(size_t count) : Backends(std::vector<milliseconds>(count)) {}
+  explicit Backends(const std::vector<milliseconds>& delays) {
+    for (size_t i = 0; i < delays.size(); ++i) {
+      backends_.push_back(std::make_unique<TcpBackend>([i, delay = delays[i]](Socket& socket) {
+        std::this_thread::sleep_for(delay);
         socket.send(std::to_string(i));
         hold(socket);
       }));
@@ -91,6 +99,35 @@ std::string backend_of(const net::Address& from, uint16_t port) {
   char number = 0;
   if (::recv(fd.get(), &number, 1, 0) != 1) fail_errno("recv");
   return {number};
+}
+
+// The same over `count` connections by so many clients, each of which comes again when it was
+// answered.
+std::map<std::string, int> counts_under_load(uint16_t port, int clients, int count) {
+  std::mutex mutex;  // guards counts and failure
+  std::map<std::string, int> counts;
+  std::string failure;
+  std::atomic<int> left = count;
+  const auto come_and_go = [&] {
+    Socket socket = Socket::connect(ip_address("127.0.0.1", port));
+    const std::string backend = socket.recv_exactly(1);
+    const std::lock_guard lock(mutex);
+    ++counts[backend];
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < clients; ++i) {
+    threads.emplace_back([&] {
+      try {
+        while (left-- > 0) come_and_go();
+      } catch (const Failure& thrown) {
+        const std::lock_guard lock(mutex);
+        failure = thrown.what();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  if (!failure.empty()) throw Failure(failure);
+  return counts;
 }
 
 constexpr int kClients = 24;
@@ -160,6 +197,29 @@ TEST_CASE("LeastConnections: who holds connections gets no more until the others
   reload(process, config_of(port, backends.entry(0) + backends.entry(1), type("LeastConnections")));
   for (int i = 0; i < 10; ++i) CHECK(hold_one() == "1");
   held.clear();
+  process.stop();
+}
+
+// Little's law: connections a second = active / duration, for each endpoint. With the active ones
+// alike, shares are as 1 / duration: of three, one of which takes ten times as long, it serves
+// 0.1 / (1 + 1 + 0.1) = 4.8 percent, where its turn would come to a third. At the start all clients
+// come at once, ten to each, so of 600 it has some 10 + 0.048 * 600 = 38, and a sixth = 100 is ten
+// deviations more. What a busy machine adds to each duration makes them more alike: with 150 ms it
+// is 1150 to 250 ms, and 10 + 0.098 * 600 = 69.
+TEST_CASE("LeastConnections: the share of a slow endpoint falls with its slowness") {
+  const auto engine = SLUICE_EACH_ENGINE();
+  const Backends backends({milliseconds(100), milliseconds(100), milliseconds(1000)});
+  const uint16_t port = allocate_port();
+  SluiceProcess process(config_of(port, backends.entry(0) + backends.entry(1) + backends.entry(2),
+                                  type("LeastConnections")),
+                        engine);
+  std::map<std::string, int> counts = counts_under_load(port, 30, 600);
+  INFO(engine << ": " << counts["0"] << ", " << counts["1"] << ", " << counts["2"]);
+  CHECK(counts["0"] + counts["1"] + counts["2"] == 600);
+  CHECK(counts["2"] > 0);
+  CHECK(counts["2"] < 600 / 6);
+  // The others are alike: six deviations of a count of 300, and what two choices leave uneven.
+  CHECK(std::abs(counts["0"] - counts["1"]) < 2 * (6 * 12 + 5));
   process.stop();
 }
 
