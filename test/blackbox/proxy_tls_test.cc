@@ -304,6 +304,7 @@ TEST_CASE("the end of a drain does not wait for a hello") {
   const auto engine = SLUICE_EACH_ENGINE();
   TcpBackend backend(hold);
   Balancer balancer(engine, {backend.address()}, {.service = kBoth});
+  const Clock::time_point begin = Clock::now();
   Socket silent = balancer.connect();
   Socket slow = balancer.connect();
   slow.send(make_client_hello({.server_name = "a.example"}).substr(0, 50));
@@ -314,6 +315,7 @@ TEST_CASE("the end of a drain does not wait for a hello") {
   CHECK_NOTHROW(silent.expect_reset());
   CHECK_NOTHROW(slow.expect_reset());
   CHECK(balancer.process().wait_exit() == 0);
+  CHECK(Clock::now() - begin < kLimit);
 }
 
 TEST_CASE("what a hello says is told to the server that accepts, after one that does not") {
