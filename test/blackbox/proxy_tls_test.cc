@@ -241,7 +241,7 @@ TEST_CASE("a client that says nothing is waited for no longer than 5 s, and is s
 
 TEST_CASE("a client that ends amid its hello is relayed as any other") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const size_t size_bytes = GENERATE(0, 1, 100);
+  const size_t size_bytes = GENERATE(as<size_t>(), 0, 1, 100);
   const std::string hello = make_client_hello({.server_name = "a.example"});
   const std::string begun = hello.substr(0, size_bytes);
   Receiver receiver;
@@ -279,7 +279,7 @@ TEST_CASE("a whole hello with its client's FIN behind it is told") {
 
 TEST_CASE("a client that resets amid its hello is noticed at once") {
   const auto engine = SLUICE_EACH_ENGINE();
-  const size_t size_bytes = GENERATE(0, 100);
+  const size_t size_bytes = GENERATE(as<size_t>(), 0, 100);
   const std::string hello = make_client_hello({.server_name = "a.example"});
   Socket::End end = Socket::End::kNone;
   TcpBackend backend(

@@ -29,7 +29,7 @@ const char* name_of(ScriptPlan::Leave leave) {
 
 // Of a stream that begins with `opening`, the part of it in bytes from `offset` on.
 void lay_over(std::span<std::byte> bytes, const std::string& opening, uint64_t offset) {
-  if (offset >= opening.size()) return;
+  if (bytes.empty() || offset >= opening.size()) return;
   const size_t count = std::min<size_t>(bytes.size(), opening.size() - offset);
   std::memcpy(bytes.data(), opening.data() + offset, count);
 }

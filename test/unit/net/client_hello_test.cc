@@ -95,7 +95,7 @@ TEST_CASE("client hello: what clients of OpenSSL say, in each version of TLS") {
 }
 
 TEST_CASE("client hello: no prefix of one says more or less than that more is needed") {
-  const size_t record_bytes = GENERATE(16384, 100, 1);
+  const size_t record_bytes = GENERATE(as<size_t>(), 16384, 100, 1);
   const std::string whole =
       test::make_client_hello({.server_name = "a.example", .protocols = {"h2"}});
   const std::string stream = test::in_records(whole, record_bytes);
@@ -281,10 +281,10 @@ TEST_CASE("client hello: whatever is done to one, what comes out is fit to be wr
     if (reading.outcome == Outcome::kNeedsMore) REQUIRE(reading.needed_bytes > stream.size());
     if (reading.outcome != Outcome::kFound) continue;
     ++found;
-    for (const unsigned char c : reading.hello.server_name) REQUIRE((c > 0x20 && c < 0x7f));
+    for (const char c : reading.hello.server_name) REQUIRE((c > 0x20 && c < 0x7f));
     for (const std::string& protocol : reading.hello.protocols) {
       REQUIRE((!protocol.empty() && protocol.size() <= 255));
-      for (const unsigned char c : protocol) REQUIRE((c > 0x20 && c < 0x7f));
+      for (const char c : protocol) REQUIRE((c > 0x20 && c < 0x7f));
     }
   }
   CHECK(found > 0);
