@@ -21,9 +21,9 @@ class Exchange {
   ExchangeResult run() {
     if (plan_.size_bytes == 0 && !plan_.finish_last) finish_sending();
     while (result_.end == Socket::End::kNone && !(received_fin_ && finished_)) {
-      wait();
-      receive();
-      if (result_.end == Socket::End::kNone) send();
+      const short ready = wait();
+      if ((ready & ~POLLOUT) != 0) receive();
+      if ((ready & ~POLLIN) != 0) send_some();
     }
     if (result_.end == Socket::End::kNone) result_.end = Socket::End::kFIN;
     result_.sent_sha256 = sent_.finish();
@@ -34,12 +34,13 @@ class Exchange {
  private:
   bool all_sent() const { return sent_bytes_ == plan_.size_bytes; }
 
-  void wait() {
+  short wait() {
     pollfd item = {socket_.fd(), 0, 0};
     if (!received_fin_) item.events |= POLLIN;
     if (!all_sent()) item.events |= POLLOUT;
     const int count = ::poll(&item, 1, static_cast<int>(patience(kSocketPatience).count()));
     if (count == 0) throw Failure("exchange: nothing moves");
+    return item.revents;
   }
 
   void receive() {
@@ -56,8 +57,15 @@ class Exchange {
     if (all_sent() && !finished_) finish_sending();
   }
 
-  void send() {
-    if (all_sent()) return;
+  // Chunks may be of one byte: a few of them for each poll.
+  void send_some() {
+    for (int i = 0; i < 16; ++i) {
+      if (all_sent() || result_.end != Socket::End::kNone || !send()) return;
+    }
+  }
+
+  // Whether the socket may take more.
+  bool send() {
     if (pending_.empty()) {
       const size_t chunk_bytes = plan_.next_chunk ? plan_.next_chunk() : 64 * 1024;
       pending_.resize(std::min<uint64_t>(chunk_bytes, plan_.size_bytes - sent_bytes_));
@@ -66,7 +74,7 @@ class Exchange {
     const ssize_t count = ::send(socket_.fd(), pending_.data(), pending_.size(), MSG_NOSIGNAL);
     if (count < 0) {
       if (errno != EAGAIN) end_by_reset(errno);
-      return;
+      return false;
     }
     const auto taken = std::span(pending_).first(static_cast<size_t>(count));
     sent_.add(taken);
@@ -78,6 +86,7 @@ class Exchange {
     } else if (all_sent() && (!plan_.finish_last || received_fin_)) {
       finish_sending();
     }
+    return pending_.empty();
   }
 
   void finish_sending() {
