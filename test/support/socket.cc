@@ -74,7 +74,7 @@ Socket Socket::try_connect(const net::Address& address, const ConnectOptions& op
   }
   error = 0;
   if (::connect(fd.get(), address.data(), address.size_bytes()) == 0) {
-    return Socket(std::move(fd), options.patience);
+    return Socket(std::move(fd));
   }
   error = errno;
   if (error != EINPROGRESS) return Socket();
@@ -84,7 +84,7 @@ Socket Socket::try_connect(const net::Address& address, const ConnectOptions& op
   }
   socklen_t size = sizeof(error);
   getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  return error == 0 ? Socket(std::move(fd), options.patience) : Socket();
+  return error == 0 ? Socket(std::move(fd)) : Socket();
 }
 
 steady_clock::time_point Socket::deadline() const {
