@@ -302,7 +302,7 @@ TEST_CASE("without an answer a command fails with one line") {
   };
   check(dir.path("nothing"), "no process listens there");
   const net::UniqueFd silent = listen_on(unix_address(dir.path("silent")));
-  check(dir.path("silent"), "not within 0.1 s");
+  check(dir.path("silent"), "not within 0.1 s", "100ms");
   TcpBackend closes([](Socket& socket) { socket.recv_some(); }, unix_address(dir.path("closes")));
   check(dir.path("closes"), "the connection ended before it");
   TcpBackend breaks_off(

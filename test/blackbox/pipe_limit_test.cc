@@ -149,7 +149,7 @@ TEST_CASE("readers that do not read hold no more than pipes and buffers allow") 
   const uint64_t full_bytes = private_dirty_bytes(pid);
   const uint64_t each_bytes = full_bytes > base_bytes ? (full_bytes - base_bytes) / count : 0;
   INFO(engine << ": " << each_bytes << " bytes for each connection");
-  if (!kSanitized) CHECK(each_bytes <= 2 * 16 * 1024 + 8 * 1024);
+  if (!is_sanitized()) CHECK(each_bytes <= 2 * 16 * 1024 + 8 * 1024);
   const int ends = pipe_end_count(pid) - ends_at_start;
   CHECK(ends > 0);
   CHECK(ends <= static_cast<int>(kOpenFiles / 16));
@@ -213,7 +213,7 @@ TEST_CASE("many streams at once never have more pipes than half of a user's page
         most = std::max(most, pipe_end_count(pid) - ends_at_start);
         return most > most_pipe_ends();
       },
-      std::chrono::milliseconds(kSanitized ? 200 : 700)));
+      std::chrono::milliseconds(is_sanitized() ? 200 : 700)));
   CHECK(most >= 2 * 50);  // the streams do take them
   for (size_t i = 0; i < clients.size(); i += 20) {
     REQUIRE_NOTHROW(expect_stream(clients[i], 2'000'000));

@@ -155,7 +155,7 @@ class MemoryWatch {
     std::printf("memory: %llu bytes, then %llu\n", static_cast<unsigned long long>(early_bytes),
                 static_cast<unsigned long long>(late_bytes));
     // Sanitizers keep what was freed.
-    return kSanitized || late_bytes * 100 <= early_bytes * 102;
+    return is_sanitized() || late_bytes * 100 <= early_bytes * 102;
   }
 
  private:

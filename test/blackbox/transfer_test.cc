@@ -179,7 +179,7 @@ TEST_CASE("10 000 random connections: every byte arrives, nothing is left") {
   CHECK(ledger.differences(seed, count) == std::vector<std::string>{});
   CHECK_NOTHROW(balancer.process().wait_quiet());
   // What the warm-up took may be kept for the next; more than a tenth on top is a leak.
-  if (!kSanitized) {
+  if (!is_sanitized()) {
     const uint64_t after_bytes = private_dirty_bytes(balancer.process().pid());
     CHECK(after_bytes < memory_bytes + memory_bytes / 10 + (2 << 20));
   }

@@ -1,5 +1,5 @@
-// How big and how patient a test is: sanitizer builds are several times slower, so they do less
-// and wait longer. SLUICE_TEST_SCALE=0.1 in the environment overrides the amount of work.
+// How big and how patient a test is: sanitized programs are several times slower, so tests of them
+// do less and wait longer. SLUICE_TEST_SCALE=0.1 in the environment overrides the amount of work.
 #pragma once
 
 #include <chrono>
@@ -7,22 +7,14 @@
 
 namespace lb::test {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-#else
-constexpr bool kSanitized = false;
-#endif
+// Whether this program is built with a sanitizer, or, by SLUICE_SANITIZED in the environment, the
+// one that it drives.
+bool is_sanitized();
 
-// `full` in a plain build, a share of it (at least `least`) under sanitizers.
+// `full`, or a share of it (at least `least`) when it is sanitized.
 uint64_t scaled(uint64_t full, uint64_t least = 1);
 
-// A deadline that must not be met by luck: longer under sanitizers.
+// A deadline that must not be met by luck: longer when it is sanitized.
 std::chrono::milliseconds patience(std::chrono::milliseconds full);
 
 // SLUICE_SEED from the environment, else a new one; printed either way.
