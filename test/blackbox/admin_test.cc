@@ -289,10 +289,11 @@ TEST_CASE("a process that drains is not ready, and says why") {
 
 TEST_CASE("without an answer a command fails with one line") {
   TempDir dir;
-  const auto check = [&](const std::string& socket, std::string_view says) {
+  const auto check = [&](const std::string& socket, std::string_view says,
+                         const std::string& timeout = "20s") {
     for (const std::string name : {"status", "reload", "ready", "drain"}) {
       INFO(name);
-      const CommandResult result = run_sluice({name, "--socket", socket, "--timeout", "100ms"});
+      const CommandResult result = run_sluice({name, "--socket", socket, "--timeout", timeout});
       CHECK(result.code == 1);
       CHECK(result.out.empty());
       CHECK(contains(result.err, "no answer from " + socket + ": "));
@@ -422,7 +423,7 @@ TEST_CASE("a thousand clients and a line without end hold up neither the data no
   CHECK(read_all(endless).starts_with("HTTP/1.1 431 "));
   CHECK(ask(served.process, "/diff", {"-d", std::string(100'000, 'x')}).status == 413);
   // A sanitizer keeps what is freed, and shadows of it.
-  if (!kSanitized) CHECK(private_dirty_bytes(served.process.pid()) < 64U << 20);
+  if (!is_sanitized()) CHECK(private_dirty_bytes(served.process.pid()) < 64U << 20);
   endless.close();
   CHECK(test::served(served.address()));
   served.process.stop();
