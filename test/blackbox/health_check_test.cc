@@ -199,11 +199,11 @@ TEST_CASE("500 endpoints every 3 s come one after the other, at a start and afte
   for (size_t i = 0; i < 2200; ++i) {
     (i < 500 ? first_bins : later_bins).insert(times_ms[i] / 10);
   }
-  // The first round takes 50 bins of 10 ms, one a millisecond. Later there are 3.33 in every second
-  // bin on average, so that 1700 arrivals touch about (1 - e^-3.33) * 1700 / 3.33 = 490 of them; a
-  // herd would touch a few. A machine that stalls merges bins, hence less than half of it.
+  // The first round takes 50 bins of 10 ms, one a millisecond. Later there are 20 in every twelfth
+  // bin on average, so that 1700 arrivals touch 85 of them; a herd would touch a few. A machine
+  // that stalls merges bins, hence less than half of it.
   CHECK(first_bins.size() >= 15);
-  CHECK(later_bins.size() >= 150);
+  CHECK(later_bins.size() >= 40);
   end(process);
 }
 
