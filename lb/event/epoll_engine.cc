@@ -303,7 +303,8 @@ void EpollEngine::run_connect(ConnectOp& op) {
   if (slot_of(op.fd).registered) {
     int error = 0;
     socklen_t size_bytes = sizeof(error);
-    getsockopt(op.fd, SOL_SOCKET, SO_ERROR, &error, &size_bytes);
+    // A connect that failed comes with EPOLLERR and EPOLLHUP, so most need not ask.
+    if (slot_of(op.fd).hung_up) getsockopt(op.fd, SOL_SOCKET, SO_ERROR, &error, &size_bytes);
     return finish(op, -error);
   }
   if (::connect(op.fd, op.address->data(), op.address->size_bytes()) == 0) return finish(op, 0);
