@@ -37,7 +37,7 @@ compile() {
   # When a meson.build changed, meson runs again, and talks.
   ninja --quiet -C "$dir" build.ninja >"$log" 2>&1 || cat "$log"
   rm -f "$log"
-  ninja --quiet -j "$(nproc)" -C "$dir" "$@"
+  ninja --quiet -j "$(nproc)" -C "$dir" "$@" | sed '/^ninja: no work to do\.$/d'
 }
 
 # suite_targets DIR SUITE...: what has to be built for the tests of these suites, one a line.
