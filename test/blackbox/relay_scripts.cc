@@ -93,9 +93,10 @@ RelayScript two_parts() {
               [=](Socket& socket) {
                 std::vector<milliseconds> times;
                 for (uint64_t round = 0; round < rounds; ++round) {
+                  const std::string text = random_text(round, kSizeBytes);
                   const auto start = steady_clock::now();
-                  send_in_two_parts(socket, random_text(round, kSizeBytes));
-                  socket.recv_exactly(kSizeBytes);
+                  send_in_two_parts(socket, text);
+                  if (socket.recv_exactly(kSizeBytes) != text) throw Failure("a wrong answer");
                   times.push_back(
                       std::chrono::duration_cast<milliseconds>(steady_clock::now() - start));
                 }
